@@ -6,18 +6,21 @@ import csv
 import importlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from places import ROOT, SHARED
 from safetensors.torch import save_file
 
 from bench.cli.app import command_tree
-from datasets_registry import DATASETS, get_dataset
-from methods import load_backbone, parse_backbone
+from bench.sweep import offered_selections
+from datasets_registry import DATASETS, DrawRule, EvalProtocol, get_dataset
+from methods import list_methods, load_backbone, parse_backbone
 from tools import generate_docs
 
 DOCS = ROOT / "docs"
@@ -194,6 +197,29 @@ def test_the_readme_leads_from_a_folder_of_photographs_to_predictions(cache: Pat
     pictures = sorted(path.name for path in (folder / "new_images").iterdir())
     assert [Path(row["image"]).name for row in rows] == pictures
     assert all(0 < float(row["probability"]) <= 1 for row in rows)
+
+
+def test_the_page_on_protocols_names_every_protocol_draw_and_rule_of_selection() -> None:
+    page = (DOCS / "protocols.md").read_text(encoding="utf-8")
+    rules = {rule for info in list_methods() for rule in offered_selections(info)}
+    assert [name for name in (*EvalProtocol, *get_args(DrawRule), *sorted(rules)) if f"| `{name}" not in page] == []
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))], ids=lambda path: path.name
+)
+def test_commands_in_blocks_exist_with_their_options(page: Path) -> None:
+    """Also those of guides, which no test runs as printed."""
+    blocks = [found for found in BLOCK.finditer(page.read_text(encoding="utf-8")) if found["language"] != "python"]
+    for line in "\n".join(found["code"].replace("\\\n", " ") for found in blocks).splitlines():
+        if (found := re.match(r"(?:\$ |[A-Z_]+=\S+ |\S+/)?etl-bench (.*)", line)) is None:
+            continue
+        command, words = command_tree(), shlex.split(found[1], comments=True)
+        while words and words[0] in getattr(command, "commands", {}):
+            command = command.commands[words.pop(0)]
+        assert command.name != command_tree().name, line
+        options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+        assert [word for word in words if word.startswith("-") and word not in options] == [], line
 
 
 def test_each_claim_of_why_believe_this_has_a_command_that_exists() -> None:
