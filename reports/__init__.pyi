@@ -1,10 +1,10 @@
 """Public names of `reports`; `__init__.py` loads each on first use."""
 
 from ._format import brief as brief
-from .charts.difficulty import difficulty_picture as difficulty_picture
 from .charts.svg_file import FIGURE_SUFFIXES as FIGURE_SUFFIXES
 from .figures import FIGURES as FIGURES
 from .figures import FigureRequest as FigureRequest
+from .figures import difficulty_picture as difficulty_picture
 from .figures import figure_file as figure_file
 from .page_data import entry_settings as entry_settings
 from .parts.part import Part as Part

@@ -1,37 +1,25 @@
 """Which method to take: the best average, with what this choice gained and lost on left-out datasets."""
 
-from typing import NamedTuple
+from markupsafe import Markup
 
-from bench.analysis import Candidate
-from datasets_registry import EvalProtocol
-from reports._format import points, seconds
+from bench.analysis import Certainty
+from reports._format import points
 from reports.views import OverviewView
 
 
-class Card(NamedTuple):
-    """The method to take, and why."""
+def take(view: OverviewView, measure: str) -> Markup:
+    """The answer below the table; empty without advice.
 
-    name: str
-    text: str
-
-
-def card(view: OverviewView, measure: str) -> Card | None:
-    """The card below the map; None without advice. Its number is that of the choice, and not of the method."""
-    pick = view.answers[measure].advice
+    A method is advised if its gain on other datasets is clear and the choice lost on at most half of the left-out ones.
+    """
+    found = view.answers[measure]
+    pick, told = found.advice, found.verdict
     if pick is None:
-        return None
-    stays = pick.method == view.table.baseline
-    chosen = "the best of the others" if stays else "a choice like this"
-    parts = [f"{chosen} gained {points(pick.gain)} on a dataset that was left out, on average"]
-    if not stays:
-        parts += [f"{pick.below} of {pick.n} lost", _training(view, view.table.method(pick.method))]
-    return Card(view.names[pick.method], "; ".join(filter(None, parts)))
-
-
-def _training(view: OverviewView, method: Candidate) -> str:
-    """The time of one run, with preparation and fitting; empty if it is unknown."""
-    if view.families[method.key] == EvalProtocol.TEST_TIME:  # the family has the name of its protocol
-        return "learns from the unlabelled test images"
-    if method.trained is False and not method.seconds:
-        return "no training"
-    return "" if method.seconds is None else f"{seconds(method.seconds)} of training per run"
+        return Markup("")
+    left_out = f"gained {points(pick.gain)} on average and lost on {pick.below} of {pick.n}"
+    chosen = "Chosen without the tested dataset,"
+    if pick.method == view.table.baseline:
+        return Markup("<b>Take {}.</b> {} the best other {}.").format(view.names[pick.method], chosen, left_out)
+    if told.judgement_elsewhere.known is not Certainty.CLEAR or 2 * pick.below > pick.n:
+        return Markup("<b>No method is sure to gain elsewhere.</b> {} the best {}.").format(chosen, left_out)
+    return Markup("<b>Take {}.</b> {} it {}.").format(view.names[pick.method], chosen, left_out)

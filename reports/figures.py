@@ -4,19 +4,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
+from markupsafe import Markup
 
 from bench.analysis import Leaderboard, board_verdicts, cost_points
 from bench.errors import UsageError
 from bench.papers import Catalogue
 from reports._format import counted, join
 from reports.charts.cost import COST_AXES, cost_axes, cost_svg
-from reports.charts.difficulty import difficulty_figure
 from reports.charts.drawing import fixed_pair
-from reports.charts.pair_numbers import first_pair
 from reports.charts.shots import shots_svg
 from reports.charts.svg_file import svg_file
 from reports.map.figure import map_svg
 from reports.map.model import gain_map
+from reports.map.pairs import first_pair
 from reports.presenters.overview import board_overview
 from reports.titles import PHRASES
 from reports.views import BoardView, OverviewView
@@ -145,9 +145,22 @@ def _map(request: FigureRequest) -> Figure:
 
 def _difficulty(request: FigureRequest) -> Figure:
     overview, measure = request.overview, request.board.measures[-1]
-    svg, legend = difficulty_figure(overview, request.pair(overview))
+    a, b = request.pair(overview)
     what = f"{PHRASES[measure]} on datasets from easy to hard" if not _unknown(overview) else PHRASES[measure]
-    return svg, f"{_line(request, what, _unknown(overview))} {legend}"
+    names = [overview.names[key] for key in (a, b) if key is not None]
+    legend = " ".join(f"{mark}: {name}." for mark, name in zip(("Disc", "Dash"), names, strict=False))
+    return difficulty_picture(
+        overview, (a, b)
+    ), f"{_line(request, what, _unknown(overview))} {legend} Dots: the others."
+
+
+def difficulty_picture(view: OverviewView, pair: tuple[str | None, str | None] | None = None) -> Markup:
+    """The chart of difficulty of two methods, by default those that the page shows first."""
+    measure = view.table.measures[-1]
+    shown, numbers = gain_map(view, measure), {key: number for number, key in enumerate(view.names)}
+    a, b = first_pair(view, view.answers[measure]) if pair is None else pair
+    rows = [shown.row(numbers.get(key or "")) for key in (a, b)]
+    return map_svg(shown, (), (rows[0], rows[1]))
 
 
 FIGURES: Mapping[str, Callable[[FigureRequest], Figure]] = {

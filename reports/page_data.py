@@ -15,16 +15,18 @@ from bench.analysis import (
     Entry,
     EntryCost,
     classes_of,
+    dataset_difficulty,
     seen_datasets,
 )
 from bench.papers import DatasetFacts
 from bench.spec import learned_texts, shots_value
 from reports._format import brief, count, or_unknown, seconds, size, unbroken
-from reports.advice import card
-from reports.charts.difficulty import difficulty_svg
-from reports.charts.pair_numbers import CAPTION, TIP, best_texts, first_pair, means_data, orders, pairs_data
-from reports.map.html import MapLinks, answers_html, map_html
-from reports.map.model import MapColumn, MapRow, dataset_text, gain_map, letters
+from reports.advice import take
+from reports.charts.svg_file import svg_file
+from reports.map.figure import map_svg
+from reports.map.html import MapLinks, map_html
+from reports.map.model import MapColumn, MapRow, gain_map, letters
+from reports.map.pairs import first_pair, means_data, orders, pairs_data
 from reports.page_file import page_environment
 from reports.parts.comparisons import pairs_parts, shots_parts, with_other_shots
 from reports.parts.cost import cost_parts
@@ -35,8 +37,8 @@ from reports.parts.published import published_parts, reproduction_parts, sources
 from reports.parts.runs import runs_parts
 from reports.sentences import caveats, scope_link, seen_mark, small_print
 from reports.tables.model import whole_sides
-from reports.titles import SCORE_TITLES, score_title
-from reports.verdict_sentences import headline, known_lines
+from reports.titles import SCORE_TITLES
+from reports.verdict_sentences import claim, known_lines
 from reports.views import AnyBoardView, BoardView, OverviewView, PublishedBoardView, SiteView
 
 
@@ -60,8 +62,8 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
     for anchor, setting in settings.items():
         folds = rest[anchor]["folds"]
         related = [by_anchor[other["anchor"]] for other in with_other_shots(setting, settings)]
-        if found := shots_parts(views[anchor], related):
-            setting["sections"]["shots"] = found
+        if curves := shots_parts(views[anchor], related):
+            setting["sections"]["leaderboard"][:0] = curves
         setting["sections"] = {
             name: without_folds(without_pictures(parts, drawings), folds) for name, parts in setting["sections"].items()
         }
@@ -82,9 +84,6 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
     block = {
         "first": home,
         "titles": SCORE_TITLES,
-        "axes": {measure: score_title(measure) for measure in SCORE_TITLES},
-        "drawings": {n: str(difficulty_svg(view)) for n, view in {len(one.datasets): one for one in overviews}.items()},
-        "words": {"caption": CAPTION, "tip": TIP},
         "settings": settings,
         "details": details,
         "methods": {
@@ -105,7 +104,9 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
 def _evidence(board: AnyBoardView, site: SiteView) -> dict[str, Any]:
     found: dict[str, Any] = {"folds": {}}
     if isinstance(board, BoardView):
-        found["exports"] = dict(board.exports)
+        view = next(one for one in site.overviews if one.anchor == board.anchor)
+        shown = gain_map(view, view.table.measures[-1])
+        found["exports"] = {**board.exports, "SVG": svg_file(map_svg(shown, shown.rows), ".svg").decode()}
         if site.error_analysis.lists:
             found["errors"] = cell_rows(board, site.error_analysis)
     return found
@@ -151,7 +152,7 @@ def _setting(view: OverviewView, board: AnyBoardView, home: str, *, errors: bool
             for d in view.datasets
         ],
         "measures": list(view.table.measures),
-        "axes": [[axis.name, axis.title] for axis in view.axes],
+        "axes": [[axis.name, axis.title] for axis in view.axes if axis.name != dataset_difficulty.RTD],
         "means": {measure: means_data(view, measure) for measure in view.table.measures},
         "pairs": {measure: pairs_data(view.answers[measure].verdict, keys) for measure in view.table.measures},
         "answers": {
@@ -172,7 +173,7 @@ def _setting(view: OverviewView, board: AnyBoardView, home: str, *, errors: bool
 
 
 def _map(view: OverviewView, board: AnyBoardView, measure: str, here: str, *, errors: bool) -> dict[str, str]:
-    """The map and the card of a score as HTML."""
+    """The map of a score as HTML, and what to take."""
     shown, environment = gain_map(view, measure), page_environment()
     baseline = view.table.baseline
 
@@ -183,24 +184,15 @@ def _map(view: OverviewView, board: AnyBoardView, measure: str, here: str, *, er
         return f"dataset={quote(name, safe='')}{here}"
 
     def cell(row: MapRow, column: MapColumn) -> str:
-        if row.key == baseline:
-            return dataset(column.name)
         if errors:
             return f"look={'/'.join(quote(text, safe='') for text in (view.anchor, row.key, column.name))}"
         return "" if baseline is not None else dataset(column.name)
 
-    def pair(key: str) -> str:
-        if baseline is None or key == baseline:
-            return ""
-        score = "" if measure == view.table.measures[-1] else f"&score={measure}"
-        return f"view=difficulty{here}{score}&A={quote(key, safe='')}&B={quote(baseline, safe='')}"
-
     def marks(key: str) -> list[list[str]]:
         return badges(board.board.entry(key), board) if isinstance(board, BoardView) else []
 
-    links = MapLinks(method, dataset, cell, pair, marks)
-    drawn = map_html(environment, shown, links, view.anchor)
-    return {"map": unbroken(drawn), "cards": answers_html(environment, shown, card(view, measure))}
+    drawn = map_html(environment, shown, MapLinks(method, dataset, cell, marks), view.anchor)
+    return {"map": unbroken(drawn), "take": str(unbroken(take(view, measure)))}
 
 
 def facts_line(view: OverviewView) -> str:
@@ -209,7 +201,7 @@ def facts_line(view: OverviewView) -> str:
     if view.demo is not None:
         demo = f"Demo{' on synthetic images' if view.demo.synthetic else ''}, short training: "
     elif view.board is None:
-        return f"Nothing here was measured by this project: {view.setting}, {view.backbone}"
+        return "Published numbers, none measured by this project"
     return f"{demo}{view.setting}, {view.backbone}"
 
 
@@ -359,17 +351,14 @@ def _facts(dataset: DatasetFacts) -> dict[str, Any]:
 def _answer(view: OverviewView, measure: str, keys: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
     found = view.answers[measure]
     split = classes_of(measure)
-    a, b = first_pair(view, found)
+    a, _ = first_pair(view, found)
     return {
-        "headline": unbroken(headline(view, measure).split("\n")[0]),
+        "headline": unbroken(claim(view, measure)),
         "known": str(unbroken(known_lines(view, measure))),
         "caveats": str(unbroken(caveats(view, measure)) + scope_link(view)),
         "small": str(unbroken(small_print(view, measure))),
         "a": _place(keys, a),
-        "b": _place(keys, b),
         "orders": orders(view, measure),
-        "tips": [dataset_text(view, found, dataset) for dataset in view.datasets],
-        "best": best_texts(view, measure),
         "classes": [dataset.n_classes.get(split) for dataset in view.datasets],
         "zeroShot": [_short(view.table.zero_shot.get(name, {}).get(split)) for name in names],
     }

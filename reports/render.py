@@ -14,7 +14,6 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from bench.results import write_output
-from reports.charts.difficulty import difficulty_caption, difficulty_svg
 from reports.page_data import packed_text, page_data, pictures_data
 from reports.page_file import page_environment
 from reports.parts.claims import (
@@ -31,12 +30,11 @@ from reports.sentences import (
     failed_runs,
     first_shown,
     missing_runs,
-    small_print,
 )
 from reports.titles import PANEL_TITLES, PART_TITLES, PUBLISHED_SECTIONS, SECTIONS, Section
 from reports.views import SiteView
 
-STYLES = ("tokens", "page", "tables", "map", "charts", "first_screen", "pages", "error_analysis", "media")
+STYLES = ("tokens", "page", "tables", "map", "charts", "first_screen", "narrow", "pages", "error_analysis", "media")
 """Style files in order: later rules win; `media` adapts the others to narrow screens and paper."""
 SCRIPTS = (
     "page",
@@ -50,14 +48,18 @@ SCRIPTS = (
     "sections",
     "choice",
     "map",
-    "difficulty",
     "follow_choice",
-    "views",
     "error_analysis",
     "pages",
     "links",
 )
 """Script files, concatenated into one function; `page` defines shared names."""
+NARROW = (
+    "@media screen and (max-width: 1008px)",
+    "@media (max-width: 1330px) { :where(#map:has(> .several))",
+    ":where(#map:has(> .many))",
+)
+"""Where the map is turned: in narrow windows, and with more datasets than its columns have room for."""
 STYLE_NOTES = re.compile(r"/\*.*?\*/|^ +", re.DOTALL | re.MULTILINE)
 """Comments and indentation of style files."""
 WRITTEN = ("claims", "runs")
@@ -86,9 +88,7 @@ def render_site(site: SiteView, out: Path, *, force: bool = False) -> Path:
     block, evidence = page_data(site, first)
     home = block["settings"].get(block["first"], {})
     answers = home["answers"][home["measures"][-1]] if home else {}
-    written = {
-        name: answers.pop(name) for name in ("map", "cards") if answers
-    }  # in the HTML, and not again in the data
+    written = {"map": answers.pop("map")} if home else {}  # in the HTML, and not again in the data
     page = environment.get_template("page.html.j2").render(
         site=site,
         view=site.overviews[first] if site.overviews else None,
@@ -97,9 +97,6 @@ def render_site(site: SiteView, out: Path, *, force: bool = False) -> Path:
         sections=_sections(site),
         written=WRITTEN,
         drawn={*home.get("sections", ()), *block["sections"]},
-        hero_svg=difficulty_svg,
-        hero_caption=difficulty_caption,
-        small_print=small_print,
         missing_runs=missing_runs,
         failed_runs=failed_runs,
         by_claim=by_claim,
@@ -112,7 +109,7 @@ def render_site(site: SiteView, out: Path, *, force: bool = False) -> Path:
         strip_reach=strip_reach,
         evidence={name: packed_text(_json(value)) for name, value in {"page": block, **evidence}.items()},
         pictures=json_island(pictures_data(site)),
-        style=Markup(STYLE_NOTES.sub("", _sources(environment, "style/{}.css", STYLES))),
+        style=Markup(STYLE_NOTES.sub("", _style(environment))),
         script=_without_comments(_sources(environment, "script/{}.js", SCRIPTS)),
         panel_titles=PANEL_TITLES,
         part_titles=PART_TITLES | {part.name: part.title for part in site.added},
@@ -150,6 +147,16 @@ def _without_comments(script: Markup) -> Markup:
     """A script without indentation and without lines that are comments."""
     lines = (line.strip() for line in script.split("\n"))
     return Markup("\n").join(Markup(line) for line in lines if line and not line.startswith("//"))
+
+
+def _style(environment: Environment) -> str:
+    """The style sheets; that of narrow windows holds where a map has no room for a column of each dataset."""
+    narrow = str(_sources(environment, "style/{}.css", ["narrow"]))
+    turned = "".join(f"{where} {{ {narrow} }}{'}' * where.count('{')}\n" for where in NARROW)
+    before, after = STYLES[: STYLES.index("narrow")], STYLES[STYLES.index("narrow") + 1 :]
+    return "".join(
+        [_sources(environment, "style/{}.css", before), "\n", turned, _sources(environment, "style/{}.css", after)]
+    )
 
 
 def _sources(environment: Environment, pattern: str, names: Sequence[str]) -> Markup:

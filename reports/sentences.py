@@ -17,7 +17,7 @@ from bench.analysis import (
 from bench.score_texts import percent
 from bench.spec import ALL_SHOTS, OTHER_MODELS
 from datasets_registry import SeenImages
-from reports._format import counted, join, plural, points, unsigned
+from reports._format import counted, join, plural, unsigned
 from reports.verdict_sentences import basis, far_trainings, headline
 from reports.views import OverviewView, SiteView
 
@@ -51,16 +51,15 @@ def answer_lines(view: OverviewView) -> list[str]:
 
 
 def small_print(view: OverviewView, measure: str) -> Markup:
-    """Gains by difficulty, how much was measured, and the remarks."""
-    counts = [counted(len(view.names), "method"), counted(len(view.datasets), "dataset")]
-    if view.seeds:
-        compared = "" if view.board is None or view.board.common is None else " compared"
-        counts += [counted(len(view.seeds), "seed"), f"{counted(view.n_runs, 'run')}{compared}"]
-    else:
-        counts.append("one published value each")
-    missing = f"; {len(view.board.missing)} missing" if view.board is not None and view.board.missing else ""
-    measured = Markup.escape(f"{', '.join(counts)}{missing}.")
-    return Markup(" ").join(filter(None, [*_hard(view, view.answers[measure]), measured, remarks(view, measure)]))
+    """The trend with difficulty, what these runs can tell, trainings that stand apart, and the remarks."""
+    answer = view.answers[measure]
+    told = answer.verdict
+    said = [f"Power: {words}." if (words := told_difference(told.detectable)) else "", far_trainings(view, told)]
+    if not view.seeds:
+        alike = "; only equal inputs are ranked" if view.has_others else ""
+        said.append(f"{counted(len(view.names), 'method')}, one published value each, no costs{alike}.")
+    beside = [Markup.escape(text) for text in said if text]
+    return Markup(" ").join(filter(None, [*_trend(view, answer), *beside, remarks(view, measure)]))
 
 
 _NOT_CLIPS = "These models are not CLIPs, so they are ranked apart from them."
@@ -76,10 +75,7 @@ def remarks(view: OverviewView, measure: str) -> Markup:
         )
     if view.demo is not None:
         images = "all images" if view.demo.shots == ALL_SHOTS else f"{counted(view.demo.shots, 'image')} per class"
-        parts.append(
-            f"Demo: short trainings (recipe demo) on {images}, "
-            f"tested on {view.demo.images:,} images. Published recipes may rank the methods differently."
-        )
+        parts.append(f"Demo on {images}; published recipes may rank the methods differently.")
     return Markup(" ").join(Markup.escape(part) for part in [*parts, *_to_add(view, view.answers[measure])])
 
 
@@ -184,20 +180,12 @@ def _compared_on(view: OverviewView) -> list[Markup]:
     ]
 
 
-def _hard(view: OverviewView, found: best_method.Answer) -> list[Markup]:
-    """Gains by difficulty, and one conclusion from the test of the groups and the line over all datasets."""
+def _trend(view: OverviewView, found: best_method.Answer) -> list[Markup]:
+    """One conclusion from the line over all datasets, and what chance adds on hard ones."""
     if found.groups is None:
         return []
-    part = found.groups
-    gains = [f"<b>{points(part.on_easy)}</b> on the {part.n_easy} easiest"]
-    if part.on_medium is not None:
-        gains.append(f"<b>{points(part.on_medium)}</b> on {part.n_medium} medium")
-    gains.append(f"<b>{points(part.on_hard)}</b> on the {part.n_hard} hardest")
-    start = Markup("By difficulty:")
-    if found.leader is not None and found.leader != view.table.baseline:
-        start = Markup("By difficulty, {} gains").format(view.names[found.leader])
-    text = Markup("{} {}; {}.").format(start, Markup(", ".join(gains)), trend_text(view, part.trend))
-    return [text, *_by_chance(part)]
+    said = trend_text(view, found.groups.trend)
+    return [Markup.escape(f"{said[0].upper()}{said[1:]}."), *_by_chance(found.groups)]
 
 
 WORTH_SAYING = 0.003
@@ -220,9 +208,8 @@ def trend_text(view: OverviewView, trend: difficulty_trend.Trend | None) -> str:
     """What the line over all datasets shows, with its number of datasets, and the dataset that carries it."""
     if trend is None:
         return "no trend is shown"
-    over = f"({counted(trend.n, 'dataset')})"
     if trend.verdict not in difficulty_trend.SIGNIFICANT:
-        return f"the gain has no clear trend with difficulty {over}"
+        return "the gain has no clear trend with difficulty"
     titles = {dataset.name: dataset.title for dataset in view.datasets}
     carried = f", which {titles.get(trend.carrier, trend.carrier)} alone carries" if trend.carrier else ""
-    return f"the gain {trend.verdict} with difficulty {over}{carried}"
+    return f"the gain {trend.verdict} with difficulty ({counted(trend.n, 'dataset')}){carried}"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from markupsafe import Markup
 
-from bench.analysis import FEWEST_ELSEWHERE, Certainty, MeanTest, Verdict, best_method, told_difference
+from bench.analysis import FEWEST_ELSEWHERE, Certainty, MeanTest, Verdict, best_method
 from bench.score_texts import percent
 from reports._format import counted, interval, join, shorten, unsigned
 from reports.titles import PHRASES
@@ -30,20 +30,22 @@ def headline(view: OverviewView, measure: str) -> str:
     return _HEADLINES[finding.known](view, found).strip()
 
 
+def claim(view: OverviewView, measure: str) -> str:
+    """The first sentence of the headline, without the datasets."""
+    text = headline(view, measure).split("\n")[0]
+    return text.replace(f" on {where(view, view.answers[measure])}", "").removesuffix(".")
+
+
 def _clear(view: OverviewView, found: best_method.Answer) -> str:
-    leader, other, gap = _short(view, found.leader), _reference(view, found), f"{_gap(found)} points"
-    said = f"beats {other} by {gap}" if found.verdict.n_seeds else f"gains {gap} over {other}"
-    return f"{leader} {said} on {where(view, found)}.\n{_matching(view, found)}"
+    leader, other = _short(view, found.leader), _reference(view, found)
+    return f"{leader} beats {other} by {_gap(found)} points on {where(view, found)}.\n{_matching(view, found)}"
 
 
 def _not_clear(view: OverviewView, found: best_method.Answer) -> str:
     told, leader, other = found.verdict, _short(view, found.leader), _reference(view, found)
     if found.lead is not None and found.lead.mean < 0:  # H of the averages orders them, and not the mean of H
         return f"{leader} and {other} are not told apart on {where(view, found)}."
-    if told.reference != told.baseline or not told.n_seeds:
-        elsewhere = "" if told.n_seeds else " for datasets like these"
-        return f"{leader} leads {other} by {_gap(found)} points on {where(view, found)}, which is not clear{elsewhere}."
-    if clear := told.clear_gains:
+    if told.reference == told.baseline and told.n_seeds and (clear := told.clear_gains):
         gain = found.averages[clear[0]] - found.averages[told.baseline or ""]
         first = f"{_short(view, clear[0])} beats {other} by {_points(gain)} points on {where(view, found)}."
         return f"{first}\n{leader} has the highest mean, but its gain of {_gap(found)} is not clear."
@@ -51,8 +53,7 @@ def _not_clear(view: OverviewView, found: best_method.Answer) -> str:
         return f"{leader} and {other} are level on {where(view, found)}."
     carrier = None if found.lead is None else found.lead.without  # without it, the lead would have another sign
     carried = "" if carrier is None else f", all of it on {view.title(carrier[0])}"
-    first = f"No method is reliably better than {other} on {where(view, found)}."
-    return f"{first}\n{leader} leads by {_gap(found)} points{carried}."
+    return f"{leader} is not shown to beat {other} on {where(view, found)}.\nIt leads by {_gap(found)} points{carried}."
 
 
 def _same_answers(view: OverviewView, found: best_method.Answer) -> str:
@@ -86,17 +87,19 @@ def _nothing_gains(view: OverviewView, found: best_method.Answer) -> str:
 
 
 def _matching(view: OverviewView, found: best_method.Answer) -> str:
-    """How many of the other methods may be as good as the leader; empty without others, or with too few seeds."""
+    """Which of the other methods may be as good as the leader; empty without others, or with too few seeds."""
     told = found.verdict
+    few = told.may_match_here if told.n_seeds else told.may_be_best_elsewhere
+    if not told.others or (told.n_seeds and not told.has_ranks):
+        return ""
+    if 0 < len(few) <= MOST_NAMED:
+        return f"{join([_short(view, key) for key in few])} may be as good{'' if told.n_seeds else ' elsewhere'}."
     if not told.n_seeds:
         return _may_be_best(view, told)
-    if not told.others or not told.has_ranks:
-        return ""
-    few = told.may_match_here
-    return _of_others(told, len(few), "", "may match it") if few else "No other method matches it."
+    return _of_others(told, len(few), "", "may be as good") if few else "No other method is as good."
 
 
-def _may_be_best(view: OverviewView, told: Verdict, where: str = "on datasets like these") -> str:
+def _may_be_best(view: OverviewView, told: Verdict, where: str = "there") -> str:
     """How many of the other methods may be the best elsewhere; empty without others."""
     alike = " with equal inputs" if view.has_others else ""
     few = told.may_be_best_elsewhere
@@ -130,39 +133,35 @@ def basis(view: OverviewView, measure: str) -> str:
 
 
 def known_lines(view: OverviewView, measure: str) -> Markup:
-    """What is known here and elsewhere, with the signs of the two intervals on the map; empty without a comparison."""
+    """One line: what is sure or open here and elsewhere, and what may be as good; empty without a comparison."""
     found = view.answers[measure]
-    told, lines = found.verdict, []
+    told = found.verdict
     if found.lead is None:
         return Markup("")
-    second = headline(view, measure).partition("\n")[2]
     here, elsewhere = told.on_these(*_compared(told)), told.on_others(*_compared(told))
-    if told.n_seeds:
-        texts = [f"{ends(here)}." if ends(here) else "", second]
-        lines.append(("bar", "here", " ".join(filter(None, texts))))
+    parts = []
+    if ends(here):
+        parts.append(_known("here", here, f"on {where(view, found)}"))
+    elif told.n_seeds:
+        parts.append(Markup("Open <b>here</b>: {}.").format(told.judgement_here.why or "the same answers"))
     else:
-        lines.append(
-            (
-                "disc",
-                "here",
-                f"single printed values, no costs{'; methods with equal inputs' if view.has_others else ''}",
-            )
-        )
+        parts.append(Markup("Not tested <b>here</b>: single printed values."))
     if ends(elsewhere):
-        clear = "" if elsewhere is not None and elsewhere.clear else ", so it may be a loss"
-        mean = f"mean {gain_word(view, found)} over datasets like these: {ends(elsewhere)}{clear}"
-        others = _may_be_best(view, told, "there")
-        lines.append(("line", "elsewhere", f"{mean} (95 %{allowing(told)}). {others}".rstrip()))
+        parts.append(_known("elsewhere", elsewhere, "on datasets like these"))
     elif _is_few(told):
-        lines.append(("", "elsewhere", few_datasets(told.n_datasets)))
-    elif second and not told.n_seeds:
-        lines.append(("", "elsewhere", second))
-    lines += [("", "power", told_difference(told.detectable)), ("", "failed?", far_trainings(view, told))]
-    return Markup("").join(
-        Markup('<span><i class="key-{}"></i><b>{}</b> {}</span>').format(sign or "none", name, text)
-        for sign, name, text in lines
-        if text
-    )
+        parts.append(Markup("Open <b>elsewhere</b>: {}.").format(few_datasets(told.n_datasets)))
+    parts.append(Markup.escape(headline(view, measure).partition("\n")[2]))
+    return Markup(" ").join(filter(None, parts))
+
+
+def _known(place: str, test: MeanTest | None, on: str) -> Markup:
+    """The interval of the gain at a place."""
+    sure = "Sure" if test is not None and test.clear else "Open"
+    return Markup("{} <b>{}</b>: {} {}.").format(sure, place, ends(test), on)
+
+
+MOST_NAMED = 2
+"""Methods that may be as good as the leader, of which a sentence has the names."""
 
 
 MOST_FAR = 2
@@ -196,9 +195,9 @@ def _intervals(view: OverviewView, found: best_method.Answer) -> list[str]:
         clear = "" if tests[1] is not None and tests[1].clear else ", not clear"
         parts.append(f"mean {what} on datasets like these {elsewhere}{clear}")
     if parts:
-        parts[-1] += f" (95 %{allowing(told)})"
+        parts[-1] += f" (95 %{widened(told)})"
     if elsewhere and told.n_seeds:
-        parts.append(_may_be_best(view, told, "there").rstrip("."))
+        parts.append(_may_be_best(view, told).rstrip("."))
     if _is_few(told):
         parts.append(few_datasets(told.n_datasets))
     return list(filter(None, parts))
@@ -220,7 +219,7 @@ def few_datasets(n: int) -> str:
     return "one dataset cannot tell about others" if n == 1 else f"{n} datasets cannot tell about others"
 
 
-def allowing(told: Verdict) -> str:
+def widened(told: Verdict) -> str:
     """The number of methods beside zero-shot that an interval allows for; empty where nothing was chosen."""
     n = sum(key != told.baseline for key in told.ranked)
     return f", widened for {n} methods" if len(told.ranked) > 2 else ""

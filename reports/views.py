@@ -39,7 +39,7 @@ class BoardView:
         verdicts: by measure.
         exports: text of the table by format, to copy.
         calibration: ECE and NLL by entry and split; empty without stored predictions.
-        marks: a badge of an entry (class, text, explanation) in place of the one for imported runs, by key.
+        marks: badges of an entry (class, text, explanation) in place of the one for imported runs, by key.
         unmarked: what a row without such a mark is, in place of a badge for imported runs.
         differing: names of the settings of an entry that are not the published ones, by key, of installed methods.
         settings_file: beside the page, with all settings; the page then lists the recipe's name and the differing ones.
@@ -53,7 +53,7 @@ class BoardView:
     exports: Mapping[str, str]
     costs: tuple[CostPoint, ...] = ()
     calibration: Mapping[tuple[str, str], Mapping[str, Estimate]] = field(default_factory=dict)
-    marks: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    marks: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
     unmarked: str = ""
     differing: Mapping[str, frozenset[str]] = field(default_factory=dict)
     settings_file: str = ""

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import partial
 from html import escape
 from typing import TYPE_CHECKING
 
 from bench._util.words import counted
-from bench.table import Table, Tables
+from bench.table import Column, Row, Score, Table, Tables
 
 if TYPE_CHECKING:
     from bench.analysis import Entry, Leaderboard, Verdict
     from reports.views import OverviewView
 
 
+GROUPS = ("easy", "medium", "hard")
+"""Columns of the means on groups of datasets by difficulty, which follow the mean over all of them."""
+FIRST = 3
+"""Columns up to that mean: rank, method and mean."""
 MOST_STALE = 3
 """Entries with runs of other code that a note names."""
 
@@ -39,13 +43,33 @@ def leaderboard_tables(
     from bench.analysis import leaderboard_table
 
     def table(board: Leaderboard, verdicts: Mapping[str, Verdict]) -> Table:
-        view = cache(lambda: overview(board, verdicts))
+        view = overview(board, verdicts)
         plain = leaderboard_table(board, verdicts, titles(board), costs=costs)
+        columns = list(plain.columns or ())
+        columns[FIRST:FIRST] = _group_columns(view)
         return replace(
-            plain, notes=list(_notes(board)), below=lambda: _answer(view()), picture=lambda: _picture(view())
+            plain,
+            columns=columns,
+            spare=(*plain.spare, *GROUPS),
+            notes=list(_notes(board)),
+            below=lambda: _answer(view),
+            picture=lambda: _picture(view),
         )
 
     return Tables(table(board, verdicts) for board, verdicts in boards)
+
+
+def _group_columns(view: OverviewView) -> list[Column]:
+    """The means on the easy, medium and hard datasets; none if the difficulty is not known."""
+    measure = view.table.measures[-1]
+
+    def on_group(names: Sequence[str], row: Row) -> Score | None:
+        means = [view.table.mean(row["entry"], name, measure) for name in names]
+        known = [mean for mean in means if mean is not None]
+        return Score.of(sum(known) / len(known), None, None) if len(known) == len(names) else None
+
+    groups = zip(GROUPS, view.groups, strict=True) if view.groups[0] and view.groups[-1] else ()
+    return [Column(name, partial(on_group, names), in_papers=False) for name, names in groups if names]
 
 
 def _answer(view: OverviewView) -> str:

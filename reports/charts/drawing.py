@@ -15,8 +15,8 @@ from reports._format import shorten
 from reports.charts.names import NAME_LENGTH, Box, Label
 from reports.charts.plot import PlotAxis
 
-ACCENT, INK, SOFT = "var(--accent,#0061be)", "var(--ink,#14181d)", "var(--soft,#57606b)"
-LOSS = "var(--loss,#c8560e)"
+ACCENT, INK, SOFT = "var(--accent,#1b5fa8)", "var(--ink,#14181d)", "var(--soft,#57606b)"
+LOSS = "var(--loss,#b8500e)"
 STRONG, LINE, PAPER = "var(--strong,#aeb6c0)", "var(--line,#dfe3e8)", "var(--paper,#fff)"
 MOST_NAMED = 15
 """Methods whose names all stand beside their marks; of more, only the two chosen ones have names."""

@@ -1,65 +1,87 @@
-"""The drawings of the map: the band above its columns, and the strips of its rows. x is in per cent, y in px."""
+"""The drawings of the map: the marks of a dataset in the chart of difficulty, and the strips of rows.
+
+x is in per cent of the width and y in px, so page, phone and file have one drawing. Style sheets turn it for
+narrow windows, with the scores in the variables `--a` and `--b`.
+"""
+
+import math
+from collections.abc import Iterable
 
 from markupsafe import Markup
 
+from reports.map.classes import tone_of
 from reports.map.model import GainMap, MapRow
 
-TOP, HEIGHT = 8, 68
-"""The place of 100 % in the band, and its distance to 0 %, in px."""
+TOP, HEIGHT, WHOLE = 20, 86, 122
+"""The place of 100 % in the chart, its distance to 0 %, and the height with room for numbers, in px."""
 LEVELS = (100, 50, 0)
-"""The scores with a line in the band, in per cent."""
-HALF = 13
-"""Half the length of the dash of zero-shot, in px."""
+"""The scores with a line in the chart, in per cent."""
 
 
-def height_of(score: float) -> str:
-    """The height of a score within the band, from its top; the score is in per cent.
+def height_of(score: float) -> float:
+    """The height of a score within the chart, from its top in px; the score is in per cent.
 
     Example:
-        >>> height_of(100), height_of(25.5)
-        ('0%', '74.5%')
+        >>> height_of(100), height_of(25)
+        (20.0, 84.5)
     """
-    return f"{100 - score:.4g}%"
+    return round(TOP + HEIGHT * (1 - score / 100), 1)
 
 
-def band(shown: GainMap) -> Markup:
-    """Zero-shot (dash) and the chosen method (disc) on every dataset, from easy to hard; scripts move the discs."""
-    n = len(shown.columns)
-    chosen = next((row for row in shown.rows if row.number == shown.chosen), None)
+def side_of(mine: float | None, theirs: float | None) -> str:
+    """Whether the chosen method is better (`gain`), worse (`loss`) or within a point (`even`); a lone score is a gain.
+
+    Example:
+        >>> side_of(54.0, 50.0), side_of(50.0, 50.9), side_of(40.0, 50.0)
+        ('gain', 'even', 'loss')
+    """
+    if mine is None or theirs is None:
+        return "gain"
+    tone = tone_of((mine - theirs) / 100)
+    return "even" if tone == "g0" else "loss" if tone.startswith("l") else "gain"
+
+
+def marks(others: Iterable[float], mine: float | None, theirs: float | None) -> Markup:
+    """One dataset: the chosen method (disc), what it is compared with (dash), both scores, and other methods (dots).
+
+    Scores are in per cent; a score that is not known has a hidden mark. The higher mark has its number above it and the
+    lower one below, so numbers never meet. `script/map.js` moves the marks for another pair.
+    """
+    side = side_of(mine, theirs)
+    above = mine is None or theirs is None or mine >= theirs
+    disc, dash = height_of(mine or 0), height_of(theirs or 0)
     levels = Markup("").join(
         Markup('<line class="level" x1="0" x2="100%" y1="{0}" y2="{0}"/>').format(height_of(level)) for level in LEVELS
     )
-    marks = Markup("").join(_marks(shown, chosen, index, n) for index in range(n))
+    dots = "".join(f"M0,{height_of(score):g}h0" for score in sorted(set(others)))
+    hidden = [Markup("") if score is not None else Markup(' hidden=""') for score in (mine, theirs)]
+    low, high = sorted((disc, dash if theirs is not None else disc))
     return Markup(
-        '<svg class="band-plot" width="100%" height="{}" aria-hidden="true">'
-        '<svg y="{}" height="{}" overflow="visible">{}{}</svg></svg>'
-    ).format(HEIGHT + 2 * TOP, TOP, HEIGHT, levels, marks)
+        '<svg class="marks" width="100%" height="{}" aria-hidden="true">{}'
+        '<svg class="dots" x="50%" overflow="visible"><path d="{}"/></svg>'
+        '<rect class="stem {}" x="50%" width="2" transform="translate(-1,0)" y="{:g}" height="{:g}"{}/>'
+        '<rect class="dash" x="32%" width="36%" y="{:g}" height="3"{}/>'
+        '<circle class="{}" cx="50%" cy="{:g}" r="5.5"{}/>'
+        '<text class="theirs" x="50%" y="{:g}"{}>{}</text><text class="mine {}" x="50%" y="{:g}"{}>{}</text></svg>'
+    ).format(
+        WHOLE, levels, dots, side, low, high - low, hidden[0], dash - 1.5, hidden[1], side, disc, hidden[0],
+        beside(dash, above=not above), hidden[1], score_text(theirs),
+        side, beside(disc, above=above), hidden[0], score_text(mine),
+    )  # fmt: skip
 
 
-def _marks(shown: GainMap, chosen: MapRow | None, index: int, n: int) -> Markup:
-    """The marks of one dataset, in a drawing of its own in the middle of its column."""
-    zero = None if shown.zero is None else shown.zero.cells[index].score
-    cell = None if chosen is None else chosen.cells[index]
-    mine = None if cell is None else cell.score
-    side = "gain" if cell is None else cell.side
-    parts = []
-    if zero is not None:
-        y = height_of(zero)
-        parts.append(Markup('<line class="dash" x1="-{0}" x2="{0}" y1="{1}" y2="{1}"/>').format(HALF, y))
-    if chosen is not None:
-        hidden = Markup("" if mine is not None else ' hidden=""')
-        y = height_of(mine or 0)
-        parts.insert(
-            0, Markup('<line class="stem {}" y1="{}" y2="{}"{}/>').format(side, height_of(zero or mine or 0), y, hidden)
-        )
-        parts.append(Markup('<circle class="{}" cy="{}" r="4.5"{}/>').format(side, y, hidden))
-    return Markup('<svg class="at" x="{}%" overflow="visible">{}</svg>').format(
-        round(100 * (index + 0.5) / n, 2), Markup("").join(parts)
-    )
+def beside(height: float, *, above: bool) -> float:
+    """The base line of a number above or below a mark."""
+    return round(height + (-9 if above else 16), 1)
+
+
+def score_text(score: float | None) -> str:
+    """A score without decimals; empty without one."""
+    return "" if score is None else f"{math.floor(score + 0.5)}"
 
 
 def strip(shown: GainMap, row: MapRow) -> Markup:
-    """The interval here as a bar, the one elsewhere as a line with ends, and a mean without interval as a disc."""
+    """The interval here as a bar, the one elsewhere as a line, and a mean without interval as a disc."""
     if row.strip is None:
         return Markup("")
     parts, ends = [], (-2, 24) if shown.dense else (-11, 33)
@@ -68,26 +90,13 @@ def strip(shown: GainMap, row: MapRow) -> Markup:
     if row.strip.elsewhere is not None:
         low, high = (shown.along(end) for end in row.strip.elsewhere)
         parts.append(Markup('<line class="far" x1="{}%" x2="{}%" y1="11" y2="11"/>').format(low, high))
-        parts += [Markup('<line class="far" x1="{0}%" x2="{0}%" y1="7" y2="15"/>').format(end) for end in (low, high)]
     if row.strip.here is None:
         kind = "hollow" if row.apart else "near"
         parts.append(Markup('<circle class="{}" cx="{}%" cy="11" r="4"/>').format(kind, shown.along(row.strip.mean)))
     else:
         low, high = (shown.along(end) for end in row.strip.here)
         width = max(round(high - low, 2), 1)
-        parts.append(Markup('<rect class="near" x="{}%" width="{}%" y="7" height="8" rx="1"/>').format(low, width))
+        parts.append(Markup('<rect class="near" x="{}%" width="{}%" y="7" height="8"/>').format(low, width))
     return Markup('<svg class="strip-plot" width="100%" height="22" aria-hidden="true">{}</svg>').format(
         Markup("").join(parts)
     )
-
-
-def strip_axis(shown: GainMap) -> Markup:
-    """The numbers above the strips."""
-    sign = "" if shown.zero is None else "+"
-    numbers = Markup("").join(
-        Markup('<text x="{}%" y="11" text-anchor="middle">{}</text>').format(
-            shown.along(tick), f"{tick:{sign if tick else ''}g}".replace("-", "−")
-        )
-        for tick in shown.ticks
-    )
-    return Markup('<svg class="strip-axis" width="100%" height="14" aria-hidden="true">{}</svg>').format(numbers)

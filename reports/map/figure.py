@@ -1,32 +1,32 @@
 """The map as a drawing, for papers."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from markupsafe import Markup
 
-from reports._format import shorten
+from reports._format import points, shorten
 from reports.charts.drawing import ACCENT, BOLD, INK, LINE, LOSS, SOFT, STRONG, path, svg, text
 from reports.charts.names import LETTER
-from reports.map.drawing import HEIGHT, TOP, band, strip
+from reports.map.drawing import WHOLE, marks, side_of, strip
 from reports.map.model import GainMap, MapCell, MapRow
 
 TONES = {
-    "l6": "#9a3906", "l5": "#dd722c", "l4": "#ed9d6b", "l3": "#fabd98", "l2": "#fed6bf", "l1": "#ffe8dc",
-    "g0": "#f3f4f6", "g1": "#e3effe", "g2": "#cce2fe", "g3": "#aacfff", "g4": "#81b6f9", "g5": "#468de5",
-    "g6": "#0050a0",
+    "l6": "#963f08", "l5": "#e08a44", "l4": "#efa56c", "l3": "#f7c9a4", "l2": "#fbe0cb", "l1": "#fdf0e6",
+    "g0": "#f5f5f3", "g1": "#e9f1fa", "g2": "#d3e4f5", "g3": "#b3d1ee", "g4": "#86b5e2", "g5": "#2f76bd",
+    "g6": "#154f91",
 }  # fmt: skip
 """The classes of colour with the light values of `style/tokens.css`."""
 RANK, CELL, ROW, TIME, MEAN = 46, 46, 24, 64, 150
 """Widths of rank, cell, time and mean, and height of a row, in px."""
-BAND, HEAD = 76, 208
-"""Heights of 100 % in the band, and of the first row, in px."""
-BOTTOM = BAND + HEIGHT
+CHART, HEAD = 34, 212
+"""Heights of the drawing above which the chart stands, and of the first row, in px."""
+COLOURS = {"gain": ACCENT, "loss": LOSS, "even": SOFT}
 STYLE = Markup(
-    f"<style>.level{{stroke:{LINE}}}.dash{{stroke:{INK};stroke-width:3}}.stem{{stroke-width:1.5}}"
-    f".stem.gain{{stroke:{ACCENT}}}.stem.loss{{stroke:{LOSS}}}.stem.even{{stroke:{SOFT}}}"
-    f"circle.gain{{fill:{ACCENT}}}circle.loss{{fill:{LOSS}}}circle.even{{fill:{SOFT}}}"
-    f".zero{{stroke:{INK};stroke-dasharray:1 2}}.far{{stroke:{SOFT};stroke-width:1.5}}.near{{fill:{ACCENT}}}"
+    f"<style>.level{{stroke:{LINE}}}.dash{{fill:{INK}}}.dots path{{fill:none;stroke:{STRONG};stroke-width:5;"
+    f"stroke-linecap:round;stroke-opacity:.6}}.theirs,.mine{{text-anchor:middle}}.theirs{{fill:{SOFT}}}"
+    ".mine{font-weight:700}"
+    + "".join(f"rect.{side},circle.{side},text.{side}{{fill:{colour}}}" for side, colour in COLOURS.items())
+    + f".zero{{stroke:{INK};stroke-dasharray:1 2}}.far{{stroke:{SOFT};stroke-width:1.5}}.near{{fill:{ACCENT}}}"
     f"[hidden]{{display:none}}.hollow{{fill:none;stroke:{SOFT};stroke-width:1.5}}</style>"
 )
 """What `style/map.css` gives the drawings of the map on the page."""
@@ -34,30 +34,29 @@ NAME_LENGTH = 26
 """The most letters of the name of a method."""
 
 
-def map_svg(shown: GainMap, rows: Sequence[MapRow]) -> Markup:
-    """Rows of the map in that order: rank, name, mean with its intervals, the cells, and the training time.
+def map_svg(shown: GainMap, rows: Sequence[MapRow], pair: tuple[MapRow | None, MapRow | None] | None = None) -> Markup:
+    """The chart of difficulty, and below it these rows: rank, name, mean with intervals, cells, and training time.
 
-    Above: zero-shot (dash) and the first row (disc) on every dataset, and the scores of zero-shot.
+    The chart has the first of `pair` as discs and the second as dashes; without a pair the first row, and zero-shot.
     """
-    names = [shorten(row.name, NAME_LENGTH) for row in rows]
+    first, second = (rows[0] if rows else None, shown.zero) if pair is None else pair
+    names = [shorten(row.name, NAME_LENGTH) for row in (rows or [row for row in (first, second) if row is not None])]
     left = round(RANK + LETTER * max(map(len, names), default=0)) + 8
     cells = left + MEAN
     right = cells + CELL * len(shown.columns)
     bottom = HEAD + ROW * len(rows)
-    chosen = replace(shown, chosen=rows[0].number if rows else None)
     parts = [
         STYLE,
-        _placed(band(chosen), cells, BAND - TOP, right - cells, HEIGHT + 2 * TOP),
-        *_levels(cells),
-        *_key(shown, names),
-        *_heads(shown, cells),
-        *_axis(shown, rows, left, bottom),
+        *_chart(shown, (first, second), cells),
+        *_key(shown, first, second),
+        *(_axis(shown, rows, left, bottom) if rows else ()),
         *(_row(shown, row, place, (left, cells, right)) for place, row in enumerate(rows)),
     ]
-    if shown.timed:
-        parts.append(text(right + TIME, HEAD - 10, "Time", "end", SOFT))
-    label = f"{shown.title}: {len(rows)} methods on {len(shown.columns)} datasets"
-    return svg(right + TIME + 4, bottom + 44, label, parts, 0)
+    if shown.timed and rows:
+        parts.append(text(right + TIME, HEAD - 10, f"Training, {shown.unit}", "end", SOFT))
+    label = f"{shown.title} on {len(shown.columns)} datasets"
+    label += f": {len(rows)} methods" if rows else f": {names[0]}" if names else ""
+    return svg(right + TIME + 4, bottom + (44 if rows else 0), label, parts, 0)
 
 
 def _placed(drawing: Markup, x: float, y: float, width: float, height: float) -> Markup:
@@ -67,39 +66,49 @@ def _placed(drawing: Markup, x: float, y: float, width: float, height: float) ->
     )
 
 
-def _levels(left: float) -> list[Markup]:
-    return [
-        text(left - 6, BAND + HEIGHT * (100 - level) / 100 + 4, f"{level} %", "end", SOFT) for level in (0, 50, 100)
-    ]
-
-
-def _key(shown: GainMap, names: Sequence[str]) -> list[Markup]:
-    """What the band shows: the first row as a disc, zero-shot as a dash."""
-    disc = Markup('<circle cx="{}" cy="{}" r="4.5" fill="{}"/>').format(RANK + 8, BAND + 4, ACCENT)
-    found = [disc, text(RANK + 24, BAND + 8, names[0], more=BOLD)] if names else []
-    if shown.zero is not None:
-        found.append(path(f"M{RANK},{BAND + 24}h16", INK, 'stroke-width="3"'))
-        found.append(text(RANK + 24, BAND + 28, shown.zero.name))
-    return [*found, text(RANK, BAND - 14, shown.score_title, more=BOLD)]
-
-
-def _heads(shown: GainMap, cells: float) -> list[Markup]:
-    """The name of each dataset, the score of zero-shot, and the groups."""
-    parts = []
-    for place, column in enumerate(shown.columns):
-        x = cells + CELL * (place + 0.5)
-        title = Markup('<g transform="translate({:g},{}) rotate(-40)">{}</g>').format(
-            x - 4, BAND - 10, text(0, 0, shorten(column.title, 16), title=column.title)
-        )
-        parts += [title, text(x, BOTTOM + 20, column.zero, "middle", SOFT)]
-    at = cells
+def _chart(shown: GainMap, pair: tuple[MapRow | None, MapRow | None], cells: float) -> list[Markup]:
+    """The groups with the mean gain of the first method, the marks, and the names of the datasets."""
+    parts, at = [], 0
     for group in shown.groups:
-        width = CELL * group.size - 6
-        name = next((one for one in (f"{group.kind} {group.times}", group.kind) if 6.5 * len(one) <= width), "")
+        gaps = [_gap(pair, place) for place in range(at, at + group.size)]
+        known = [gap for gap in gaps if gap is not None]
+        mean = sum(known) / len(known) if len(known) == len(gaps) and known else None
         if group.kind:
-            parts += [path(f"M{at + 3:g},{HEAD - 24}h{width}", STRONG), text(at + 4, HEAD - 10, name)]
-        at += CELL * group.size
-    return [*parts, text(cells - 6, BOTTOM + 20, "Zero-shot" if shown.zero else "", "end", SOFT)]
+            number = "" if mean is None else f" {points(mean / 100)}"
+            colour = COLOURS["even" if mean is None else side_of(mean, 0)]
+            parts.append(text(cells + CELL * at + 4, 18, group.kind, more=BOLD))
+            parts.append(text(cells + CELL * at + 4 + LETTER * len(group.kind), 18, number, fill=colour, more=BOLD))
+        at += group.size
+    for place, column in enumerate(shown.columns):
+        first, second = (None if row is None else row.cells[place].score for row in pair)
+        others = [score for row in shown.rows if row not in pair and (score := row.cells[place].score) is not None]
+        x = cells + CELL * place
+        parts.append(_placed(marks(others, first, second), x, CHART, CELL, WHOLE))
+        title = shorten(column.title, 16)
+        parts.append(
+            Markup('<g transform="translate({:g},{}) rotate(-32)">{}</g>').format(
+                x + CELL / 2 + 8, HEAD - 44, text(0, 0, title, "end", title=column.title)
+            )
+        )
+    return parts
+
+
+def _gap(pair: tuple[MapRow | None, MapRow | None], place: int) -> float | None:
+    """The first method minus the second on a dataset, in points."""
+    first, second = (None if row is None else row.cells[place].score for row in pair)
+    return None if first is None or second is None else first - second
+
+
+def _key(shown: GainMap, first: MapRow | None, second: MapRow | None) -> list[Markup]:
+    """What the chart shows: the first method as a disc, the second as a dash."""
+    found = [text(10, 18, shown.score_title, more=BOLD)]
+    if first is not None:
+        found.append(Markup('<circle cx="18" cy="50" r="5.5" fill="{}"/>').format(ACCENT))
+        found.append(text(32, 54, shorten(first.name, NAME_LENGTH), fill=ACCENT, more=BOLD))
+    if second is not None:
+        found.append(path("M10,72h16", INK, 'stroke-width="3"'))
+        found.append(text(32, 76, shorten(second.name, NAME_LENGTH)))
+    return found
 
 
 def _row(shown: GainMap, row: MapRow, place: int, ends: tuple[float, float, float]) -> Markup:
@@ -129,7 +138,7 @@ def _cell(cell: MapCell, x: float, y: float) -> Markup:
     box = Markup('<rect x="{:g}" y="{:g}" width="{}" height="{}" fill="{}"{}/>').format(
         x + 1, y + 1, CELL - 2, ROW - 2, fill, dashed
     )
-    ink = "#fff" if cell.tone in ("l6", "g6") else INK
+    ink = "#fff" if cell.tone in ("l6", "g5", "g6") else INK
     number = Markup('<text x="{:g}" y="{:g}" text-anchor="middle" fill="{}">{}</text>').format(
         x + CELL / 2, y + 16, ink, cell.text
     )

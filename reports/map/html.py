@@ -1,4 +1,4 @@
-"""The map and the answers below it as HTML."""
+"""The first screen's chart and table, and the answer below them, as HTML."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -8,16 +8,18 @@ from itertools import accumulate
 from jinja2 import Environment
 from markupsafe import Markup
 
-from reports.advice import Card
-from reports.map.drawing import band, strip, strip_axis
+from reports.map.drawing import marks, side_of, strip
 from reports.map.model import GainMap, MapColumn, MapRow
+
+SEVERAL, MANY = 12, 16
+"""Datasets from which the table needs a wide window for a column of each, and from which none is wide enough."""
 
 
 @dataclass(frozen=True)
 class MapLinks:
-    """Addresses within the page: of a method, a dataset and a cell, and of the chart of a method and zero-shot.
+    """Addresses within the page: of a method, a dataset and a cell.
 
-    A cell of zero-shot leads to the dataset, another one to what its method changed; it is empty without predictions.
+    A cell leads to what its method changed on its dataset; it is empty without predictions.
 
     Args:
         badges: class, text and explanation of the marks beside the name of a method.
@@ -26,28 +28,48 @@ class MapLinks:
     method: Callable[[str], str]
     dataset: Callable[[str], str]
     cell: Callable[[MapRow, MapColumn], str]
-    pair: Callable[[str], str]
     badges: Callable[[str], Sequence[Sequence[str]]]
 
 
 def map_html(environment: Environment, shown: GainMap, links: MapLinks, anchor: str) -> str:
-    """The map as a table, and turned for narrow windows, where datasets are rows."""
-    chosen = next((row for row in shown.rows if row.number == shown.chosen), None)
-    starts = [0, *accumulate(group.size for group in shown.groups)]
+    """The chart of difficulty above the table of methods; style sheets turn both for narrow windows."""
     text = environment.get_template("_map.html.j2").render(
         map=shown,
         links=links,
         anchor=anchor,
-        edges=set(starts),
-        chosen_name="" if chosen is None else chosen.name,
+        starts=[0, *accumulate(group.size for group in shown.groups)],
+        chosen=shown.row(shown.chosen),
+        ties=_ties([row.rank for row in shown.ordered]),
+        fits=_fits(len(shown.columns)),
         caption=caption(shown),
-        band=band,
+        dataset_marks=_dataset_marks,
+        side_of=side_of,
         strip=strip,
-        strip_axis=strip_axis,
-        scale=scale(),
         breakable=breakable,
     )
     return "\n".join(line for line in text.splitlines() if line)
+
+
+def _fits(n: int) -> str:
+    return "many" if n > MANY else "several" if n > SEVERAL else ""
+
+
+def _dataset_marks(shown: GainMap, at: int) -> Markup:
+    """The marks of the column at that place for the chosen method."""
+    chosen = shown.row(shown.chosen)
+    mine = None if chosen is None else chosen.cells[at].score
+    theirs = None if shown.zero is None else shown.zero.cells[at].score
+    others = [score for row in shown.rows if row is not chosen and (score := row.cells[at].score) is not None]
+    return marks(others, mine, theirs)
+
+
+def _ties(ranks: Sequence[str]) -> list[str]:
+    """Where each row stands in the bracket of neighbours with one rank: `first`, `mid`, `last`, or `only`."""
+    found = []
+    for at, rank in enumerate(ranks):
+        before, after = at > 0 and ranks[at - 1] == rank, at + 1 < len(ranks) and ranks[at + 1] == rank
+        found.append("mid" if before and after else "last" if before else "first" if after else "only")
+    return found
 
 
 def caption(shown: GainMap) -> str:
@@ -55,9 +77,7 @@ def caption(shown: GainMap) -> str:
     if shown.zero is None:
         return f"{shown.title[0].upper()}{shown.title[1:]} of methods on datasets, in per cent."
     order = "from easy to hard" if shown.known else "whose difficulty is not known"
-    return (
-        f"Gain in {shown.title} over zero-shot in points, by method, on datasets {order}; first zero-shot, in per cent."
-    )
+    return f"Gain in {shown.title} over zero-shot in points, by method, on datasets {order}."
 
 
 def breakable(title: str) -> Markup:
@@ -68,19 +88,3 @@ def breakable(title: str) -> Markup:
         ('Caltech<wbr>101', 'Euro<wbr>SAT')
     """
     return Markup("<wbr>").join(re.split(r"(?<=[a-z])(?=[A-Z\d])|(?<=[A-Z])(?=\d)", title))
-
-
-def answers_html(environment: Environment, shown: GainMap, card: Card | None) -> str:
-    """What to take, below the map; empty without advice."""
-    return environment.get_template("_answers.html.j2").render(map=shown, card=card).strip()
-
-
-def scale() -> Markup:
-    """The key of the classes of colour, with the gains at which they begin."""
-    classes = [*(f"l{size}" for size in range(6, 0, -1)), *(f"g{size}" for size in range(7))]
-    numbers = ("−48", "−24", "−12", "−6", "−3", "−1", "+1", "+3", "+6", "+12", "+24", "+48")
-    cells = Markup("").join(
-        Markup('<i class="{}">{}</i>').format(one, Markup("<u>{}</u>").format(number) if number else "")
-        for one, number in zip(classes, (*numbers, ""), strict=True)
-    )
-    return Markup('<span class="scale" aria-hidden="true">{}</span>').format(cells)

@@ -7,7 +7,7 @@ from bench.analysis import Candidate, MeanTest, best_method, classes_of, seen_da
 from bench.analysis import dataset_difficulty as difficulty
 from bench.papers import DatasetFacts
 from bench.score_texts import percent
-from reports._format import counted, points, seconds, unsigned
+from reports._format import counted, interval, points, unsigned
 from reports.charts.plot import linear_ticks
 from reports.map.classes import tone_of
 from reports.sentences import seen_mark
@@ -39,7 +39,7 @@ class MapCell:
     Args:
         text: gain over zero-shot in points, or the score in per cent without zero-shot; an en dash without a score.
         tone: the class of colour, `l6` to `g6`; empty without a gain.
-        score: in per cent, which is the place in the band; None without one.
+        score: in per cent, which is the place in the chart; None without one.
         tip: the score with its interval and number of runs.
         gap: whether runs are missing.
     """
@@ -52,10 +52,8 @@ class MapCell:
 
     @property
     def side(self) -> str:
-        """Whether the score is above zero-shot (`gain`), below it (`loss`), or within a point of it (`even`)."""
-        if self.tone == "g0":
-            return "even"
-        return "loss" if self.tone.startswith("l") else "gain"
+        """Whether the gain is one (`gain`), a loss (`loss`), or less than a point (`even`)."""
+        return "even" if self.tone == "g0" else "loss" if self.tone.startswith("l") else "gain"
 
 
 @dataclass(frozen=True)
@@ -74,6 +72,7 @@ class MapRow:
     Args:
         number: of the method in the page's data.
         rank: the range of ranks; an en dash without one, and empty for published numbers.
+        groups: the mean of its cells on the easy, medium and hard datasets; empty without groups.
         inputs: letters of `LETTERS`.
         apart: whether it is not ranked, since it is a published method with other inputs.
         complete: whether it has every dataset and seed.
@@ -90,6 +89,7 @@ class MapRow:
     gain: str
     strip: Strip | None
     cells: tuple[MapCell, ...]
+    groups: tuple[MapCell, ...]
     time: str
     seconds: float | None
     complete: bool
@@ -97,14 +97,20 @@ class MapRow:
     apart: bool = False
     counts: str = ""
 
+    @property
+    def reach(self) -> str:
+        """Both intervals of its gain in points, as text; empty without one."""
+        known = [] if self.strip is None else [("here", self.strip.here), ("elsewhere", self.strip.elsewhere)]
+        return ", ".join(f"{what} {interval(*(end / 100 for end in ends))}" for what, ends in known if ends)
+
 
 @dataclass(frozen=True)
 class MapColumn:
-    """One dataset: its short title, the zero-shot score, and what its heading tells on hover."""
+    """One dataset: its number in the page's data, its short title, and what its heading tells on hover."""
 
+    number: int
     name: str
     title: str
-    zero: str
     tip: str
     seen: str = ""
 
@@ -124,10 +130,12 @@ class GainMap:
 
     Args:
         zero: the row of zero-shot; None without one.
-        ranked: complete methods, best first.
+        zero_at: how many ranked methods are better than zero-shot.
+        ranked: complete methods but zero-shot, best first.
         others: published methods with other inputs; incomplete: methods with missing runs. Neither is ranked.
         ends: of the axis of the strips, in points; `ticks` are on it.
-        chosen: number of the method that the band shows.
+        chosen: number of the method that the chart shows.
+        unit: of the training times.
         n_first, n_others: rows that are shown at first.
     """
 
@@ -135,6 +143,7 @@ class GainMap:
     columns: tuple[MapColumn, ...]
     groups: tuple[MapGroup, ...]
     zero: MapRow | None
+    zero_at: int
     ranked: tuple[MapRow, ...]
     others: tuple[MapRow, ...]
     incomplete: tuple[MapRow, ...]
@@ -142,6 +151,7 @@ class GainMap:
     ticks: tuple[float, ...]
     chosen: int | None
     known: bool
+    unit: str = "s"
     n_first: int = FIRST_ROWS
     n_others: int = FIRST_OTHERS
     inputs: Mapping[str, str] = field(default_factory=dict)
@@ -162,9 +172,19 @@ class GainMap:
         return any(row.time for row in self.rows)
 
     @property
-    def has_ranks(self) -> bool:
-        """Whether anything is known about the order."""
-        return any(row.rank not in ("", "–") for row in self.ranked)
+    def ordered(self) -> tuple[MapRow, ...]:
+        """The ranked methods with zero-shot at its place."""
+        zero = () if self.zero is None else (self.zero,)
+        return (*self.ranked[: self.zero_at], *zero, *self.ranked[self.zero_at :])
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The names of the groups; empty if no difficulty is known."""
+        return tuple(group.kind for group in self.groups if group.kind)
+
+    def row(self, number: int | None) -> MapRow | None:
+        """A method by its number."""
+        return next((row for row in (*self.ordered, *self.rows) if row.number == number), None)
 
     @property
     def title(self) -> str:
@@ -193,7 +213,8 @@ def gain_map(view: OverviewView, measure: str) -> GainMap:
     numbers = {key: number for number, key in enumerate(view.names)}
     order = _order(answer, table.datasets)
     facts = {dataset.name: dataset for dataset in view.datasets}
-    make = _Rows(view, measure, [facts[name] for name in order], numbers)
+    spent = [method.seconds for method in table.methods if method.seconds and method.key != table.baseline]
+    make = _Rows(view, measure, [facts[name] for name in order], numbers, time_unit(spent))
     zero = None if table.baseline is None else make.row(table.method(table.baseline))
     shown = [make.row(method) for method in table.methods if _has_row(view, measure, method)]
     rows = sorted(shown, key=lambda row: -make.mean(row.key))
@@ -201,19 +222,20 @@ def gain_map(view: OverviewView, measure: str) -> GainMap:
     others = tuple(row for row in rows if row.apart)
     reached = [end for row in ranked or others for end in _reached(row.strip)]
     ends = _ends(reached, zero is None)
-    leader = next((row.number for row in rows if row.key == answer.leader), None)
     return GainMap(
         measure=measure,
-        columns=tuple(_column(view, answer, facts[name], measure) for name in order),
+        columns=tuple(_column(view, answer, facts[name]) for name in order),
         groups=_groups(answer, order),
         zero=zero,
+        zero_at=0 if zero is None else sum(make.mean(row.key) >= make.mean(zero.key) for row in ranked),
         ranked=ranked,
         others=others,
         incomplete=tuple(row for row in rows if not row.complete and not row.apart),
         ends=ends,
         ticks=tuple(linear_ticks(*ends, 3)),
-        chosen=leader if leader is not None else next((row.number for row in rows), None),
+        chosen=next((row.number for row in (*ranked, *rows)), None),
         known=any(answer.difficulty.get(difficulty.RTD, {}).values()),
+        unit=make.unit[0],
         n_first=FIRST_PUBLISHED if others else FIRST_ROWS,
         inputs={letter: word for word, letter in LETTERS.items() if any(letter in row.inputs for row in rows)},
     )
@@ -242,6 +264,7 @@ class _Rows:
     measure: str
     datasets: Sequence[DatasetFacts]
     numbers: Mapping[str, int]
+    unit: tuple[str, float, int]
 
     def mean(self, key: str) -> float:
         """The average of a method; -1 without one."""
@@ -267,7 +290,8 @@ class _Rows:
             gain="" if gain is None else points(gain),
             strip=self._strip(key, gain, average if comparable or baseline is None else None),
             cells=tuple(self._cell(key, dataset) for dataset in self.datasets),
-            time="" if method.seconds is None or key == baseline else seconds(method.seconds),
+            groups=self._groups(key, known=comparable or baseline is None),
+            time="" if method.seconds is None else self._time(0.0 if key == baseline else method.seconds),
             seconds=method.seconds,
             complete=method.complete or apart,
             inputs=letters(uses),
@@ -297,16 +321,34 @@ class _Rows:
         if score is None:
             return MapCell("–", gap=gap)
         tip = self._score_text(key, dataset.name, score)
-        place = round(100 * score, 1)
+        place = round(100 * score, 2)
         if view.table.baseline is None:
             return MapCell(unsigned(score), "", place, tip, gap)
         if key == view.table.baseline:
-            return MapCell(f"{percent(score, 0)} %", "", place, tip, gap)
+            return MapCell("", "", place, tip, gap)
         zero = view.table.mean(view.table.baseline, dataset.name, measure)
         if zero is None:
             return MapCell("–", "", place, tip, gap)
         gain = round(score - zero, 4)
         return MapCell(points(gain), tone_of(gain), place, tip, gap)
+
+    def _groups(self, key: str, *, known: bool) -> tuple[MapCell, ...]:
+        """The mean gain on each group, or the mean score without zero-shot; without a number where runs are missing."""
+        table, found = self.view.table, []
+        for names in filter(None, self.view.answers[self.measure].by_difficulty):
+            scores = [table.mean(key, name, self.measure) for name in names]
+            zeros = [0.0 if (b := table.baseline) is None else table.mean(b, name, self.measure) for name in names]
+            gaps = [a - b for a, b in zip(scores, zeros, strict=True) if a is not None and b is not None]
+            if not known or len(gaps) < len(names):
+                found.append(MapCell("–"))
+                continue
+            mean = sum(gaps) / len(gaps)
+            found.append(MapCell(unsigned(mean)) if table.baseline is None else MapCell(points(mean), tone_of(mean)))
+        return tuple(found)
+
+    def _time(self, spent: float) -> str:
+        _, size, digits = self.unit
+        return f"{spent / size:.{digits}f}" if spent else "0"
 
     def _score_text(self, key: str, dataset: str, score: float) -> str:
         view, runs = self.view, self.view.table.array.ids(key, dataset)
@@ -324,15 +366,28 @@ def _moved(test: MeanTest | None, gain: float) -> tuple[float, float] | None:
     return 100 * (test.low - test.mean + gain), 100 * (test.high - test.mean + gain)
 
 
-def _column(view: OverviewView, answer: best_method.Answer, dataset: DatasetFacts, measure: str) -> MapColumn:
-    zero = None if view.table.baseline is None else view.table.mean(view.table.baseline, dataset.name, measure)
+def time_unit(spent: Sequence[float]) -> tuple[str, float, int]:
+    """The unit of a column of times in seconds, its length in seconds, and the decimals that the smallest time needs.
+
+    Example:
+        >>> time_unit([0.6, 1.8]), time_unit([90, 900]), time_unit([])
+        (('s', 1.0, 2), ('min', 60.0, 1), ('s', 1.0, 0))
+    """
+    unit, size = next(
+        (one for one in (("h", 3600.0), ("min", 60.0)) if max(spent, default=0) >= 2 * one[1]), ("s", 1.0)
+    )
+    least = min(spent, default=size * 10) / size
+    return unit, size, 0 if least >= 10 else 1 if least >= 1 else 2
+
+
+def _column(view: OverviewView, answer: best_method.Answer, dataset: DatasetFacts) -> MapColumn:
     overlap = seen_datasets.published_overlap(dataset.name, view.backbone)
     seen = overlap if overlap is not None and seen_datasets.is_seen(overlap) else None
     told = dataset_text(view, answer, dataset)
     return MapColumn(
+        number=[one.name for one in view.datasets].index(dataset.name),
         name=dataset.name,
         title=dataset.title,
-        zero="" if zero is None else f"{percent(zero, 0)} %",
         tip=told if seen is None else f"{told}. {seen.statement}",
         seen="" if seen is None else seen_mark(seen),
     )

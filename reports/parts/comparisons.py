@@ -60,7 +60,7 @@ def _pair_cell(verdict: Verdict, a: str, b: str, here: str) -> TableCell:
         tip = (
             f"95 % interval {points_text(test.low)} to {points_text(test.high)}{p}, {'' if test.clear else 'not '}clear"
         )
-    address = f"view=difficulty{here}&A={quote(a, safe='')}&B={quote(b, safe='')}"
+    address = f"A={quote(a, safe='')}&B={quote(b, safe='')}{here}"
     return cell(whole(test.mean), [int(test.clear), address], tip, "shown" if test.clear else "faint")
 
 

@@ -337,8 +337,8 @@ def badges(entry: Entry, view: BoardView) -> list[list[str]]:
         found.append(["stale", "† older code", entry.stale])
     if view.board.setting.backbone == OTHER_MODELS:
         found.append(["uses", "not a CLIP", "Imported predictions of a model of another kind"])
-    if mark := view.marks.get(entry.key):
-        found.append(list(mark))
+    if marks := view.marks.get(entry.key):
+        found += [list(mark) for mark in marks]
     elif entry.imported and not view.unmarked:
         found.append(["imported", "imported, not verified", entry.imported])
     return found

@@ -89,7 +89,7 @@ def published_overview(view: PublishedBoardView) -> OverviewView:
     classes = {name: dict.fromkeys(("base", "new", "all"), round(1 / value)) for name, value in chance.items()}
     return OverviewView(
         anchor=view.anchor,
-        setting=f"published numbers, {board.protocol}, {shots_text(board.shots)}",
+        setting=f"{board.protocol}, {shots_text(board.shots)}",
         backbone=board.backbone,
         board=None,
         catalogue=catalogue,

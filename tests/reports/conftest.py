@@ -7,10 +7,6 @@ import pytest
 from reports import render_site
 
 
-def pytest_addoption(parser):
-    parser.addoption("--write-look", action="store_true", help="store the look of the first screen")
-
-
 @pytest.fixture(scope="module")
 def url(view, tmp_path_factory):
     """The address of the page of the file's `view`."""

@@ -1,6 +1,4 @@
-import json
 from dataclasses import replace
-from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
@@ -8,9 +6,10 @@ from report_sample import catalogue, difficulty_frame, runs_frame
 
 import reports.charts.svg_file as svg_files
 from reports.charts.cost import cost_axes
-from reports.charts.difficulty import difficulty_caption, difficulty_picture
 from reports.charts.names import ABOVE, place_names
 from reports.charts.plot import linear_axis
+from reports.figures import difficulty_picture
+from reports.map.model import gain_map
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
 
@@ -21,64 +20,29 @@ def overview(measured=None, names=None, **columns):
     return site_view(PageContent(runs, measured, names or catalogue(), package_version="0")).overviews[0]
 
 
-def drawn(svg):
-    """The columns of a drawing by the title of their dataset, from left to right: place, texts and marks."""
-    found = {}
-    for column in svg.findall(".//{*}g"):
-        if column.get("data-d") is not None:
-            texts = {node.get("data-text"): node.text for node in column.iter() if node.get("data-text")}
-            marks = {node.get("data-mark"): node for node in column.iter() if node.get("data-mark")}
-            x = float(column.get("transform")[10:].split(",")[0])
-            found[texts["name"]] = (x, texts, {name: mark for name, mark in marks.items() if not mark.get("display")})
-    return dict(sorted(found.items(), key=lambda item: item[1][0]))
-
-
-def wide(view):
-    return ElementTree.fromstring(difficulty_picture(view)).find("{*}svg")
-
-
-def test_the_chart_of_difficulty_has_the_means_of_both_methods_from_easy_to_hard():
+def test_the_file_of_the_chart_has_the_scores_of_two_methods_on_every_dataset_from_easy_to_hard():
     view = overview()
-    along = view.answers["H"].difficulty["relative_transfer_difficulty"]
-    svg = wide(view)
-    zero, unit = (json.loads(svg.get("data-frame"))[name] for name in ("zero", "unit"))
-    columns = drawn(svg)
-    assert list(columns) == [view.title(name) for name in sorted(along, key=along.get)]
-    for (_, texts, marks), name in zip(columns.values(), sorted(along, key=along.get), strict=True):
-        for mark, key in (("a", "apex"), ("zero", "zero_shot")):
-            y = float(marks[mark].get("transform")[:-1].split(",")[1])
-            assert (y - zero) / unit == pytest.approx(100 * view.table.mean(key, name, "H"), abs=0.06)
-        gap = view.table.mean("apex", name, "H") - view.table.mean("zero_shot", name, "H")
-        assert float(texts["difference"].replace("\u2212", "-")) == pytest.approx(100 * gap, abs=0.07)
-        assert "b" not in marks, "zero-shot is the dash"
-    lead = view.answers["H"].lead
-    assert f"mean {100 * lead.mean:+.1f} points" in difficulty_caption(view)
+    shown = gain_map(view, "H")
+    svg = ElementTree.fromstring(difficulty_picture(view, ("apex", "coop")))
+    drawn = [node for node in svg.iter() if node.get("class") == "marks"]
+    places = [float(node.get("x")) for node in svg.iter() if node.find("{*}svg[@class='marks']") is not None]
+    assert len(drawn) == len(shown.columns)
+    assert places == sorted(places)
+    for node, column in zip(drawn, shown.columns, strict=True):
+        for class_, key in (("mine", "apex"), ("theirs", "coop")):
+            (number,) = (one.text for one in node.findall("{*}text") if one.get("class").startswith(class_))
+            assert int(number) == pytest.approx(100 * view.table.mean(key, column.name, "H"), abs=0.51)
+        assert node.find("{*}circle").get("cy") != node.find("{*}rect[@class='dash']").get("y")
     texts = {"".join(node.itertext()) for node in svg.findall(".//{*}text")}
-    assert {"H, %", f"APEX minus {view.names['zero_shot']}, points"} <= texts
+    assert {"H, %", "APEX", "CoOp", "Easy", "Hard"} <= texts
 
 
 def test_every_dataset_has_a_place_and_one_without_difficulty_is_last():
     measured = difficulty_frame()
-    view = overview(measured[measured["dataset"] != "dtd"])
-    columns = drawn(wide(view))
-    places = [place for place, *_ in columns.values()]
-    assert list(columns)[-1] == "DTD"
-    assert columns["DTD"][1]["x"] == "–"
-    assert len({round(later - one, 3) for one, later in pairwise(places)}) == 1
-    assert "–: no known difficulty." in difficulty_caption(view)
+    assert gain_map(overview(measured[measured["dataset"] != "dtd"]), "H").columns[-1].name == "dtd"
     none = overview(measured.iloc[:0])
-    assert list(drawn(wide(none))) == [dataset.title for dataset in none.datasets]
-    assert "no known difficulty" not in difficulty_caption(none)
-
-
-def test_the_difference_of_two_scales_is_shown_by_the_smaller_one_that_holds_all():
-    svg = wide(overview())
-    scales = [node for node in svg.findall(".//{*}g") if node.get("data-scale")]
-    shown = [json.loads(node.get("data-scale")) for node in scales if not node.get("display")]
-    gaps = [float(texts["difference"].replace("\u2212", "-")) for _, texts, _ in drawn(svg).values()]
-    assert len(shown) == 1
-    low, high, *_ = shown[0]
-    assert low <= min(gaps) <= max(gaps) <= high < 2.5 * max(gaps)
+    assert [column.name for column in gain_map(none, "H").columns] == [dataset.name for dataset in none.datasets]
+    ElementTree.fromstring(difficulty_picture(none))
 
 
 @pytest.mark.parametrize("evil", ["<b onmouseover=alert(1)>\"'&", "a\x1b]0;owned\x07\x00\ufffe <b>", "\u2028<b>\ud800"])
@@ -88,7 +52,7 @@ def test_any_name_is_text_in_a_chart(evil):
     methods = {name: replace(sheet, title=evil) for name, sheet in names.methods.items()}
     picture = difficulty_picture(overview(names=replace(names, datasets=datasets, methods=methods)))
     assert "&lt;b" in picture
-    assert "<b" not in picture.partition("<figcaption>")[0]
+    assert "<b" not in picture
 
 
 def test_memory_is_shown_only_where_every_method_has_it():

@@ -1,6 +1,11 @@
-"""What a reader takes along: citations and addresses."""
+"""What a reader takes along: citations, tables and addresses."""
 
 from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
 
 import pytest
 from report_sample import METHODS, catalogue, difficulty_frame, runs_frame
@@ -8,6 +13,9 @@ from report_sample import METHODS, catalogue, difficulty_frame, runs_frame
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 from shown_pages import open_leaderboard
 
+import reports
+from bench.analysis import board_verdicts, leaderboard_table
+from bench.analysis.leaderboard_building import build_leaderboards
 from reports import render_site
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
@@ -18,8 +26,18 @@ def view_of(runs):
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory):
-    return render_site(view_of(runs_frame()), tmp_path_factory.mktemp("site") / "index.html").as_uri()
+def runs():
+    return runs_frame()
+
+
+@pytest.fixture(scope="module")
+def view(runs):
+    return view_of(runs)
+
+
+@pytest.fixture(scope="module")
+def url(view, tmp_path_factory):
+    return render_site(view, tmp_path_factory.mktemp("site") / "index.html").as_uri()
 
 
 def opened(tab, url):
@@ -33,24 +51,6 @@ def opened(tab, url):
 @pytest.fixture
 def page(tab, url):
     return opened(tab, url)
-
-
-def set_field(page, selector, value, event="change"):
-    page.run(
-        f"""(() => {{
-            const field = document.querySelector({selector!r});
-            field.value = {value!r};
-            field.dispatchEvent(new Event({event!r}, {{ bubbles: true }}));
-        }})()"""
-    )
-
-
-def value(page, selector):
-    return page.run(f"document.querySelector({selector!r}).value")
-
-
-def number_of(page, select, text):
-    return page.run(f"[...document.querySelector({select!r}).options].find((o) => o.text.startsWith({text!r})).value")
 
 
 def test_the_citations_of_the_shown_methods_are_copied(page):
@@ -76,21 +76,55 @@ def test_every_heading_of_the_front_page_has_a_link_to_itself(page):
     assert page.run(missing) == []
 
 
-def test_every_choice_is_in_the_address_and_back_undoes_one(page, tab, url):
-    set_field(page, "#chooser select", "Few-shot")
-    set_field(page, "#choose-a", number_of(page, "#choose-a", "VPT"))
-    set_field(page, "#choose-b", number_of(page, "#choose-b", "CoOp"))
-    address = page.run("location.hash")
-    chosen = ("#chooser select", "#choose-a", "#choose-b")
-    state = [value(page, selector) for selector in chosen]
-    opened(tab, url + address)
-    assert [value(page, selector) for selector in chosen] == state
-    opened(tab, url)
-    page.call("Page.resetNavigationHistory")  # of 50 pages, the browser forgets first those that nobody clicked on
-    set_field(page, "#choose-a", number_of(page, "#choose-a", "VPT"))
-    set_field(page, "#chooser select", "Few-shot")
-    page.run("void setTimeout(() => history.back())")  # an answer would be lost if the page is left
-    page.wait("document.querySelector('#chooser select')?.value === 'Base-to-new'")
-    page.wait("document.querySelector('#choose-a')?.selectedOptions[0].text === 'VPT'")
-    page.run("void setTimeout(() => history.back())")  # an answer would be lost if the page is left
-    page.wait("document.querySelector('#choose-a')?.selectedOptions[0].text === 'APEX'")
+def test_what_is_copied_is_what_export_writes(page, runs, view):
+    """The text that reaches the clipboard, and the numbers in it."""
+    open_leaderboard(page)
+    copies = "document.querySelector('#leaderboard table.board').closest('.table').querySelector('.copies {}')"
+    board = build_leaderboards(runs)[0]
+    page.call("Emulation.setFocusEmulationEnabled", enabled=True)
+    page.run("document.addEventListener('copy', () => { window.copied = document.activeElement.value; })")
+    texts = {}
+    for form in ("CSV", "LaTeX", "Markdown"):
+        page.call(
+            "Runtime.evaluate",
+            expression=copies.format(f"[data-format={form}]") + ".click()",
+            userGesture=True,
+        )
+        page.wait(copies.format("[role=status]") + f".textContent === '{form} copied'")
+        texts[form] = page.run("window.copied")
+    titles = view.boards[0].catalogue.board_titles(board)
+    verdicts = board_verdicts(board)
+    table = leaderboard_table(board, verdicts, titles)
+    assert texts == {"CSV": table.csv(), "LaTeX": table.latex(), "Markdown": table.markdown()}
+    rows = list(csv.DictReader(io.StringIO(texts["CSV"])))
+    cells = page.texts("#leaderboard table.board tbody td.key .mean")
+    assert [100 * float(row["H"]) for row in rows] == pytest.approx([float(text) for text in cells], abs=0.0051)
+
+
+def test_any_table_is_copied_as_it_is_shown(page):
+    page.call("Emulation.setFocusEmulationEnabled", enabled=True)
+    page.run("document.addEventListener('copy', () => { window.copied = document.activeElement.value; })")
+    place = "document.querySelector('[data-section=head_to_head] .table')"
+    texts = {}
+    for form in ("CSV", "LaTeX", "Markdown"):
+        click = f"{place}.querySelector('.copies [data-format={form}]').click()"
+        page.call("Runtime.evaluate", expression=click, userGesture=True)
+        page.wait(f"{place}.querySelector('[role=status]').textContent === '{form} copied'")
+        texts[form] = page.run("window.copied")
+    shown = page.run(
+        f"[...{place}.querySelectorAll('tr')].map((row) => [...row.children].map((cell) => cell.innerText.trim()))"
+    )
+    assert list(csv.reader(io.StringIO(texts["CSV"]))) == [
+        ["" if text == "–" else text.replace("−", "-") for text in row] for row in shown
+    ]
+    assert texts["Markdown"].splitlines()[0] == "| " + " | ".join(shown[0]) + " |"
+    assert len(texts["LaTeX"].splitlines()) == len(shown) + 5
+
+
+def test_no_cell_of_a_copied_csv_is_a_formula(page):
+    script = (Path(reports.__file__).parent / "templates/script/copy_tables.js").read_text("utf-8")
+    cells = ["=1", "@a", "-2+3", "+a", "\t=1", "-0.50", "+1", "a=1"]
+    table = {"columns": [["name"]], "rows": [[cell] for cell in cells]}
+    around = "const kindOf = () => 'text', parts5 = (cell) => [cell, null], CELL = {};"
+    text = page.run(f"(() => {{ {around} {script}\nreturn tableText({{ table: {json.dumps(table)} }}, 'CSV'); }})()")
+    assert text.splitlines() == ["name", "'=1", "'@a", "'-2+3", "'+a", "'\t=1", "-0.50", "+1", "a=1"]

@@ -61,7 +61,7 @@ def test_an_unknown_share_is_a_mark_without_a_number(tmp_path):
 
 
 def test_scripts_draw_the_same_marks_and_the_page_of_the_dataset_has_one(page, view):
-    heads = "[...document.querySelectorAll('.wide-map th.name')]"
+    heads = "[...document.querySelectorAll('.map th.name')]"
     head = f"{heads}.find((th) => /Country211/.test(th.innerText))"
     assert "Country211 21.5 % seen" in " ".join(page.run(f"{head}.innerText").split())
     assert "Radford et al." in page.run(f"{head}.title")

@@ -7,7 +7,6 @@ from page_data import block_of, evidence_of
 from report_sample import catalogue, difficulty_frame, runs_frame
 
 from reports import render_site
-from reports.advice import card
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
 
@@ -49,10 +48,3 @@ def test_the_cost_of_a_method_is_its_time_of_evaluation(site):
     (board,) = site.boards
     assert {point.costs["test_seconds"] for point in board.costs} == {31.0}
     assert not any("train_seconds" in point.costs for point in board.costs)
-
-
-def test_the_advice_says_that_test_images_are_read(site):
-    (view,) = site.overviews
-    advised = replace(view.answers["all"].advice, method="tda")
-    view = replace(view, answers={"all": replace(view.answers["all"], advice=advised)})
-    assert card(view, "all").text.endswith("learns from the unlabelled test images")

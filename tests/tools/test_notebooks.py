@@ -128,4 +128,4 @@ def _folder() -> object:
 def test_the_site_has_the_report_of_published_numbers():
     page = site_hooks.published_report()
     assert 'class="headline"' in page
-    assert "was measured by this project" in page
+    assert "measured by this project" in page

@@ -68,11 +68,12 @@ def _marked(view: SiteView, reports: Sequence[SubmissionReport]) -> SiteView:
     outcomes = {
         run_id: report.repeated[run_id] for report in reports for run_id in report.added if run_id in report.repeated
     }
+    owners = {run_id: report.facts.who for report in reports if report.facts for run_id in report.added}
     boards = tuple(
         replace(
             shown,
             board=without_extra_gaps(shown.board),
-            marks=_marks(shown.board.entries, outcomes),
+            marks=_marks(shown.board.entries, outcomes, owners),
             unmarked=UNMARKED,
             settings_file=SETTINGS_FILE,
         )
@@ -89,18 +90,23 @@ def _marked(view: SiteView, reports: Sequence[SubmissionReport]) -> SiteView:
     )
 
 
-def _marks(entries: Iterable[Entry], outcomes: Mapping[str, str]) -> dict[str, Sequence[str]]:
-    """The badge of each row with repeated runs."""
+def _marks(
+    entries: Iterable[Entry], outcomes: Mapping[str, str], owners: Mapping[str, str]
+) -> dict[str, list[Sequence[str]]]:
+    """The badges of each row: who submitted it, and how many of its runs were repeated."""
+    entries = list(entries)
     texts = {
         entry.key: repeated_text([outcomes[one] for one in entry.run_ids if one in outcomes], len(entry.run_ids))
         for entry in entries
     }
     why = "Runs that the board drew at random and repeated from the images"
-    return {
-        key: ("differs" if text.endswith(NOT_REPRODUCED) else "repeated", text, why)
-        for key, text in texts.items()
-        if text
-    }
+    found: dict[str, list[Sequence[str]]] = {}
+    for entry in entries:
+        names = brief(", ".join(dict.fromkeys(owners[one] for one in entry.run_ids if one in owners)))
+        found[entry.key] = [("by", f"by {names}", "Who submitted its runs")] if names else []
+        if text := texts[entry.key]:
+            found[entry.key].append(("differs" if text.endswith(NOT_REPRODUCED) else "repeated", text, why))
+    return found
 
 
 def submissions_part(reports: Sequence[SubmissionReport]) -> AddedPart:

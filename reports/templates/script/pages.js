@@ -47,7 +47,7 @@ const methodPage = (data, anchor, method) => {
     title: about.name,
     html: `<p class="question">${escaped([about.family, data.heading].filter(Boolean).join(" · "))}</p>${summary ? `<p>${escaped(summary)}</p>` : ""}${links.map(([what, url]) => `<p class="note">${what}: ${webLink(url)}</p>`).join("")}${badges}` +
       (about.n < about.expected ? `<p class="missing">${about.n} of ${about.expected} cells are scored.</p>` : "") +
-      (against && against !== about ? `<p><a href="#${escaped(`${about.address.replace("method=", "view=difficulty&A=")}&B=${encodeURIComponent(against.key)}`)}">Accuracy against difficulty</a></p>` : "") +
+      (against && against !== about ? `<p><a href="#${escaped(`${about.address.replace("method=", "A=")}&B=${encodeURIComponent(against.key)}`)}">Accuracy against difficulty</a></p>` : "") +
       tableHtml(table, data.methods) + (about.facts ? pairsList(about.facts) : "") +
       settingsOf(about) +
       (citation ? `<h3>Citation</h3><pre>${escaped(citation)}</pre>` : ""),

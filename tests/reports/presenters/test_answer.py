@@ -9,10 +9,10 @@ import pytest
 from report_sample import catalogue, difficulty_frame, runs_frame
 
 from bench.analysis.best_method import WORTHWHILE, Pick
-from reports.advice import card
+from reports._format import points
+from reports.advice import take
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
-from reports.sentences import points
 
 
 @pytest.fixture(scope="module")
@@ -44,17 +44,25 @@ def test_the_advice_has_the_gain_of_methods_chosen_without_the_dataset(view, mea
     assert pick.method == (candidates[0] if pick.gain >= WORTHWHILE else view.table.baseline)
 
 
-def test_the_card_says_what_the_choice_gained_and_lost_and_what_the_method_costs(view):
-    pick = view.answers["H"].advice
-    name, text = card(view, "H")
-    assert name == "APEX"
-    over = f"a choice like this gained {points(pick.gain)} on a dataset that was left out, on average"
-    assert text.startswith(f"{over}; {pick.below} of 11 lost; ")
-    assert text.endswith(" of training per run")
+def test_the_answer_is_a_method_only_if_its_gain_elsewhere_is_clear_and_most_datasets_gain(view):
+    found = view.answers["H"]
+    pick = found.advice
+    text = take(view, "H").striptags()
+    assert text.startswith("Take APEX.")
+    assert text.endswith(f"gained {points(pick.gain)} on average and lost on {pick.below} of 11.")
+
+    def said(answer):
+        return take(replace(view, answers={"H": answer}), "H").striptags().partition(".")[0]
+
+    assert said(replace(found, advice=replace(pick, below=6))) == ("No method is sure to gain elsewhere")
+    open_elsewhere = {pair: replace(test, low=-0.1, high=0.3) for pair, test in found.verdict.elsewhere.items()}
+    unsure = replace(found, verdict=replace(found.verdict, elsewhere=open_elsewhere))
+    assert said(unsure) == "No method is sure to gain elsewhere"
+    assert said(replace(found, advice=None)) == ""
 
 
 def test_zero_shot_is_advised_with_what_was_tried(view):
-    found = view.answers["H"]
-    changed = replace(view, answers={"H": replace(found, advice=Pick("zero_shot", -0.003, 6, 11))})
-    tried = "the best of the others gained −0.3 on a dataset that was left out, on average"
-    assert card(changed, "H") == ("Zero-shot CLIP", tried)
+    changed = replace(view, answers={"H": replace(view.answers["H"], advice=Pick("zero_shot", -0.003, 6, 11))})
+    text = take(changed, "H").striptags()
+    assert text.startswith("Take Zero-shot CLIP.")
+    assert text.endswith("the best other gained −0.3 on average and lost on 6 of 11.")
