@@ -140,23 +140,19 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", sorted(path.stem for path in (DOCS / "tutorials").glob("*.md")))
 def test_a_tutorial_runs_as_printed_in_an_empty_folder(name: str, cache: Path, tmp_path: Path) -> None:
     """Blocks that download data or weights, or take longer than a minute, carry a marker and are not run."""
-    folder, programs, source = tmp_path / "work", tmp_path / "bin", ROOT
+    folder, programs = tmp_path / "work", tmp_path / "bin"
     folder.mkdir()
     programs.mkdir()
-    if name == "add-a-method":  # it writes into a clone
-        source = folder
-        for package in PACKAGES:
-            shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
-    run_shell(script(DOCS / "tutorials" / f"{name}.md"), folder, programs, cache, source)
+    run_shell(script(DOCS / "tutorials" / f"{name}.md"), folder, programs, cache)
     assert (folder / "runs" / "results.duckdb").is_file()
 
 
-def run_shell(code: str, folder: Path, programs: Path, cache: Path, source: Path = ROOT) -> str:
+def run_shell(code: str, folder: Path, programs: Path, cache: Path) -> str:
     """Run a shell script in a folder with our `etl-bench` and `python`; gives what it printed."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("ETL_BENCH_", "XDG_"))}
     environment |= {
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(source),
+        "PYTHONPATH": str(ROOT),
         "ETL_BENCH_CACHE": str(cache),
         "HOME": str(programs.parent),
     }
