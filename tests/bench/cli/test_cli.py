@@ -247,9 +247,6 @@ def test_a_run_is_shown_by_the_beginning_of_its_id(etl, runs: Path):
         assert (score["low"], score["high"]) == wilson(score["accuracy"], score["n"])
     _, out, _ = etl("runs", "show", run_id, "--json")
     assert json.loads(out)["run_id"] == run_id
-    code, _, err = etl("runs", "show", "zzz")
-    assert code == 2
-    assert "'zzz'; it contains 3 runs" in err
 
 
 def test_a_failed_run_is_shown_with_its_trace(etl, tmp_path: Path, monkeypatch):
@@ -260,7 +257,7 @@ def test_a_failed_run_is_shown_with_its_trace(etl, tmp_path: Path, monkeypatch):
     assert "trace" in out
 
 
-def test_sql_is_answered_as_table_and_json_and_never_writes(etl, runs: Path):
+def test_sql_is_answered_as_table_and_json(etl, runs: Path):
     code, out, _ = etl("runs", "sql", "select method, seed, error_message from runs order by seed")
     assert code == 0
     assert re.search(r"method +seed +error message", out)
@@ -269,9 +266,6 @@ def test_sql_is_answered_as_table_and_json_and_never_writes(etl, runs: Path):
     code, out, _ = etl("runs", "sql", "select * from runs order by seed limit 2")
     lines = out.splitlines()
     assert (code, sum(line.startswith("method  ") for line in lines)) == (0, 2), "one line per column"
-    code, _, err = etl("runs", "sql", "delete from runs")
-    assert code == 2
-    assert err.startswith("error: DELETE is not a")
 
 
 def test_the_database_is_built_anew(etl, runs: Path):
@@ -282,23 +276,19 @@ def test_the_database_is_built_anew(etl, runs: Path):
     assert etl("runs", "rebuild") == (0, "3 runs in runs/results.duckdb\n", "")
 
 
-def test_the_catalogues_are_listed(etl):
+def test_the_catalogues_are_listed_and_a_method_shows_its_settings(etl):
     for command in ("methods", "datasets"):
         code, table, _ = etl(command)
-        assert code == 0
-        _, out, _ = etl(command, "--json")
-        rows = json.loads(out)
-        assert rows
+        rows = json.loads(etl(command, "--json")[1])
+        assert (code, bool(rows)) == (0, True)
         assert all(row["name"] in table for row in rows)
-
-
-def test_a_method_shows_its_settings(etl):
+    uses = {row["name"]: row["uses"] for row in json.loads(etl("methods", "--json")[1])}
+    assert "labelled" not in uses["zero_shot"]
+    assert uses["coop"] == "labelled images only"
     code, out, _ = etl("methods", "coop")
     assert code == 0
     assert re.search(r"coop\.n_ctx +16 +context vectors", out)
     assert "recipe for few-shot" in out
-    code, _, err = etl("methods", "copo")
-    assert (code, err.startswith("error: Unknown method 'copo'.")) == (2, True)
 
 
 def test_a_dataset_shows_what_is_on_disk(etl):
@@ -354,12 +344,6 @@ def test_the_doctor_finds_what_is_wrong(etl, stored: Path, tmp_path: Path):
 )  # fmt: skip
 def test_values_in_cells(value: object, wanted: str):
     assert as_text(value) == wanted
-
-
-def test_the_list_of_methods_says_that_zero_shot_uses_no_labelled_images(etl):
-    uses = {row["name"]: row["uses"] for row in json.loads(etl("methods", "--json")[1])}
-    assert "labelled" not in uses["zero_shot"]
-    assert uses["coop"] == "labelled images only"
 
 
 def test_a_sweep_file_holds_what_was_typed_and_overrides_the_environment(etl, monkeypatch, tmp_path: Path):
