@@ -24,14 +24,14 @@ from reports.site.build import PageRequest, write_page
 
 
 @pytest.fixture(scope="module")
-def runs(world):
+def made(world):
     """Three equal methods, one worse, and zero-shot."""
     return world({"zero_shot": 0.5, "coop": 0.7, "maple": 0.7, "apex": 0.7, "clip_adapter": 0.6})
 
 
 @pytest.fixture(scope="module")
-def board(runs):
-    return runs.board
+def board(made):
+    return made.board
 
 
 def exported(board, titles=NO_TITLES) -> Table:
@@ -75,11 +75,11 @@ def test_the_best_and_its_ties_are_marked(board):
     assert marks["clip_adapter"] is marks["zero_shot"] is Mark.NONE
 
 
-def test_an_entry_with_a_missing_seed_shows_its_coverage_and_is_never_the_best(runs):
-    here = (runs.runs["method"] == "apex") & (runs.runs["dataset"] == "a")
-    left = runs.runs.copy()
+def test_an_entry_with_a_missing_seed_shows_its_coverage_and_is_never_the_best(made):
+    here = (made.runs["method"] == "apex") & (made.runs["dataset"] == "a")
+    left = made.runs.copy()
     left.loc[here, "accuracy"] = 0.99  # by far the best
-    board = runs.board_of(left[~(here & (left["seed"] == 2))])
+    board = made.board_of(left[~(here & (left["seed"] == 2))])
     marks = {entry: {score.mark for score in scores.values()} for entry, scores in cells_of(exported(board)).items()}
     assert marks["apex"] == {Mark.NONE}
     assert Mark.BEST in marks["coop"] | marks["maple"]
@@ -102,9 +102,9 @@ def test_a_table_without_intervals_has_the_same_means(board):
         assert not any(sign in bare.markdown() for sign in ("±", "95 %", "−"))
 
 
-def test_the_written_page_shows_the_numbers_of_every_export(runs, board, tmp_path: Path, etl):
+def test_the_written_page_shows_the_numbers_of_every_export(made, board, tmp_path: Path, etl):
     """The data of the page, Markdown and LaTeX are parsed, not computed again."""
-    assert etl("report", "--runs", str(runs.folder), "--out", str(tmp_path / "a.html"), "--no-images")[0] == 0
+    assert etl("report", "--runs", str(made.folder), "--out", str(tmp_path / "a.html"), "--no-images")[0] == 0
     first = (tmp_path / "a.html").read_text("utf-8")  # has the map of the score that is shown first
     ((_, setting),) = block_of(first)["settings"].items()
     row = re.compile(r'data-m="(\d+)".*?class="rank">(.*?)</td>.*?class="score[^"]*">(.*?)</td>', re.DOTALL)
@@ -126,16 +126,16 @@ def test_the_written_page_shows_the_numbers_of_every_export(runs, board, tmp_pat
     assert "average new accuracy." in exported(replace(board, convention=HConvention.H_OF_MEANS)).caption
 
 
-def test_all_places_have_one_order_of_columns(runs, tmp_path: Path):
+def test_all_places_have_one_order_of_columns(made, tmp_path: Path):
     page = tmp_path / "page.html"
-    (shown,) = write_page(PageRequest(runs=runs.folder, out=page)).boards
+    (shown,) = write_page(PageRequest(runs=made.folder, out=page)).boards
     folds = evidence_of(page.read_text(), shown.anchor)["folds"]
     (drawn,) = (part[1] for part in folds[f"{shown.anchor}-board"] if part[0] == "table")
     costs = ["parameters", "training", "shared features"]
     values = ["entry", "rank", "H", "base", "new", "n", "trainable_parameters", "own_seconds", "shared_seconds"]
-    (table,) = load_results(runs.folder).leaderboard()
-    markdown = export_leaderboards("markdown", runs=runs.folder).splitlines()[2].strip("| ").split(" | ")
-    head = export_leaderboards(runs=runs.folder).splitlines()[0].split(",")
+    (table,) = load_results(made.folder).leaderboard()
+    markdown = export_leaderboards("markdown", runs=made.folder).splitlines()[2].strip("| ").split(" | ")
+    head = export_leaderboards(runs=made.folder).splitlines()[0].split(",")
     assert list(table.texts()[0]) == ["rank", "method", "H", "base", "new", "open", "runs", *costs]
     assert markdown == ["rank", "method", "H", "base", "new", "runs"]
     assert [name for name in head if name in values] == values
@@ -241,8 +241,8 @@ def test_no_format_has_a_number_of_shots_for_all_training_images(world, form: st
     assert ("all training images" in text) == (form != "csv")
 
 
-def test_imported_runs_are_marked_in_every_format(runs, board):
-    foreign = runs.board_of(runs.runs.assign(imported=runs.runs["method"] == "coop"))
+def test_imported_runs_are_marked_in_every_format(made, board):
+    foreign = made.board_of(made.runs.assign(imported=made.runs["method"] == "coop"))
     for table in (exported(foreign), *(by_dataset(foreign, name) for name in foreign.measures)):
         assert [name for name in names_of(table) if name.endswith("‡")] == ["coop ‡"]
         for text in (table.markdown(), table.latex()):
@@ -252,8 +252,8 @@ def test_imported_runs_are_marked_in_every_format(runs, board):
     assert "‡" not in exported(board).markdown()
 
 
-def test_the_command_writes_a_file_and_refuses_a_setting_without_runs(runs, tmp_path: Path, etl):
-    export = ("export", "--runs", str(runs.folder))
+def test_the_command_writes_a_file_and_refuses_a_setting_without_runs(made, tmp_path: Path, etl):
+    export = ("export", "--runs", str(made.folder))
     assert etl(*export, "--format", "markdown", "--out", str(tmp_path / "t.md"))[0] == 0
     assert (tmp_path / "t.md").read_text().startswith("**ViT-demo.drawn")
     assert "match these options" in etl(*export, "--shots", "3")[2]
