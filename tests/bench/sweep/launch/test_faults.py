@@ -85,7 +85,7 @@ def test_a_worker_that_cannot_even_end_itself_is_killed(tmp_path: Path, behave, 
 def test_a_run_that_leaks_reaches_its_limit_and_its_worker_is_replaced(tmp_path: Path, behave):
     behave(leak=["seed 2"])
     todo, attempts = run_tasks(3), []
-    summary = launch(around(tmp_path, memory_bytes=1 << 29), 1, todo, on_finished=attempts.append)
+    summary = launch(around(tmp_path, memory_bytes=1 << 28), 1, todo, on_finished=attempts.append)
     assert [item.outcome for item in attempts[:3]] == [Outcome.OK, Outcome.FAILED, Outcome.OK]
     assert [item.task.eval_batch for item in attempts[3:]] == [8]
     assert [item.memory for item in attempts] == [False, True, False, True]

@@ -28,7 +28,7 @@ def test_the_jobs_of_an_array_compute_each_run_once(tmp_path: Path):
         (tmp_path / name).chmod(0o755)
     (tmp_path / "sweep.toml").write_text(
         'methods = ["coop", "vpt"]\ndatasets = ["spectrum_basic"]\nshots = [2]\nseeds = [1, 2, 3, 4]\n'
-        f'jobs = 1\nrunner = "fake_runner"\nruns = "{tmp_path}/runs"\n'
+        f'jobs = 0\nrunner = "fake_runner"\nruns = "{tmp_path}/runs"\n'
     )
     computed = tmp_path / "processes"
     subprocess.run(
