@@ -174,15 +174,6 @@ def drawn_verdict(draw, *simulated):
     return board_verdict(drawn_leaderboard(SimulatedBoard(*simulated), draw), "all")
 
 
-def test_two_seeds_that_differ_much_rarely_show_a_gain_that_is_none_and_never_ranks():
-    draw, false, repetitions = np.random.default_rng(3), 0, 30
-    for _ in range(repetitions):
-        verdict = drawn_verdict(draw, np.full((13, 1), 0.6), [250], 2, 0.06)
-        false += bool(verdict.clear_gains)
-        assert verdict.ranks == {}
-    assert false <= stats.binom.ppf(0.99, repetitions, 0.04)
-
-
 def test_a_true_gain_of_the_stated_difference_is_told_on_four_boards_in_five():
     draw, equal = np.random.default_rng(4), np.array([[0.45, 0.55, 0.65, 0.75]] * 5)
     noise = [250] * 4, 3, 0.03
@@ -213,12 +204,15 @@ def test_few_seeds_have_few_degrees_of_freedom(seeds, shared, gain, other):
         assert found[pair].high - found[pair].mean == pytest.approx(stats.t.ppf(0.975, df) * 0.01)
 
 
-def test_many_equal_methods_on_one_dataset_are_rarely_ranked():
-    """Without a limit of the degrees of freedom some pair of twelve is separated on every fifth board."""
-    draw, repetitions = np.random.default_rng(6), 40
-    boards = (drawn_verdict(draw, np.full((13, 1), 0.6), [400], 3, 0.03) for _ in range(repetitions))
-    apart = sum(any(test.clear for pair, test in board.here.items() if "zero_shot" not in pair) for board in boards)
-    assert apart <= stats.binom.ppf(0.99, repetitions, 0.03)
+@pytest.mark.parametrize(("seeds", "images", "spread"), [(2, 250, 0.06), (3, 1000, 0.1)])
+def test_few_seeds_that_differ_much_rarely_show_a_difference_that_is_none(seeds, images, spread):
+    """At most 4 % of boards show a gain and 3 % another difference; without a limit of the degrees of freedom, half."""
+    draw, repetitions = np.random.default_rng(6), 15
+    equal = np.full((13, 1), 0.6), [images], seeds, spread
+    verdicts = [drawn_verdict(draw, *equal) for _ in range(repetitions)]
+    false = sum(any(test.clear for test in verdict.here.values()) for verdict in verdicts)
+    assert false <= stats.binom.ppf(0.99, repetitions, 0.07)
+    assert seeds > 2 or not any(verdict.ranks for verdict in verdicts)
 
 
 def test_gains_hold_together_at_five_per_cent_and_other_pairs_at_two_and_a_half():
