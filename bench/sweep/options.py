@@ -14,7 +14,7 @@ from datasets_registry import did_you_mean
 class Panel(StrEnum):
     """Groups of options in `etl-bench run --help`."""
 
-    WHAT = "What to run"
+    WHAT = "Most used"
     HOW = "How to run it"
     WHERE = "Where to read and write"
     ADVANCED = "Advanced"
