@@ -124,7 +124,7 @@ def test_difficulty_helps_to_choose_where_methods_cross_along_it(tmp_path: Path)
     """One method is best on the easy half and the other on the hard half."""
     coop = {d: {"base": 0.8 if i < 4 else 0.6, "new": 0.6} for i, d in enumerate(DATASETS)}
     rates = flat(zero_shot=0.5, vpt=0.7) | {"coop": coop}
-    world = boards_of(tmp_path, rates, images=2000, seed_spread=0.0)
+    world = boards_of(tmp_path, rates, images=800, seed_spread=0.0)
     reverse = regret(a="best average", b="nearest difficulty")
     found, against = check_claims([regret(), reverse], world, DIFFICULTY)
     assert (found.verdict, against.verdict) == (ClaimVerdict.SUPPORTED, ClaimVerdict.NOT_SUPPORTED)
@@ -133,7 +133,7 @@ def test_difficulty_helps_to_choose_where_methods_cross_along_it(tmp_path: Path)
 
 
 def test_difficulty_does_not_help_where_one_method_is_always_best(tmp_path: Path):
-    (found,) = check_claims([regret()], boards_of(tmp_path, flat(zero_shot=0.5, coop=0.8), images=200), DIFFICULTY)
+    (found,) = check_claims([regret()], boards_of(tmp_path, flat(zero_shot=0.5, coop=0.8), images=60), DIFFICULTY)
     assert (found.verdict, found.test.mean) == (ClaimVerdict.NOT_TESTED, 0)
     assert "policies choose the same" in found.reason
 
