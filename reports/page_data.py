@@ -13,14 +13,13 @@ from urllib.parse import quote
 
 from bench.analysis import (
     Entry,
-    EntryCost,
     classes_of,
     dataset_difficulty,
     seen_datasets,
 )
 from bench.papers import DatasetFacts
 from bench.spec import learned_texts, shots_value
-from reports._format import brief, count, or_unknown, seconds, size, unbroken
+from reports._format import brief, unbroken
 from reports.advice import take
 from reports.charts.svg_file import svg_file
 from reports.map.figure import map_svg
@@ -242,7 +241,6 @@ def _method(view: OverviewView, board: AnyBoardView, key: str, here: str) -> dic
             "expected": entry.planned,
             "settings": _settings(entry, board.differing.get(key), board.settings_file),
         }
-        found["facts"] = _cost_facts(entry)
     if uses := ", ".join(view.uses.get(key, ())):
         if view.board is None:
             found["title"] = name.removesuffix(f" [{uses}]")
@@ -285,35 +283,6 @@ def _reach(board: BoardView, key: str, measure: str, names: Sequence[str]) -> li
     """Distances to the ends of the interval of an entry's score on each dataset, in 0.01 %."""
     known = [board.board.score(key, name, measure) for name in names]
     return [None if score is None else whole_sides(score) for score in known]
-
-
-def _cost_facts(entry: Entry) -> list[list[str]]:
-    cost = entry.cost
-    if cost is None:
-        return []
-    memory = "" if cost.added_memory_bytes is None else f"; peak memory {size(cost.added_memory_bytes)} above the start"
-    return [
-        [
-            "Cost of a run",
-            f"{count(cost.parameters_high)} trainable parameters; {_times(cost)}{memory}",
-        ],
-        [
-            "Tower passes",
-            f"{count(cost.image_passes)} images through the frozen tower, {count(cost.prompted_image_passes)} through "
-            f"a modified one, {count(cost.text_passes)} texts; shared features: "
-            f"{or_unknown(cost.shared_image_passes, count)} images, {or_unknown(cost.shared_text_passes, count)} texts",
-        ],
-    ]
-
-
-def _times(cost: EntryCost) -> str:
-    if cost.prepare_seconds is None or cost.train_seconds is None or cost.eval_seconds is None:
-        return f"{count(cost.steps)} steps; computed on different devices, so times are not averaged"
-    return (
-        f"preparation {seconds(cost.prepare_seconds)}, training {seconds(cost.train_seconds)} ({count(cost.steps)} "
-        f"steps), evaluation {seconds(cost.eval_seconds)}; shared features {or_unknown(cost.shared_seconds, seconds)}"
-        f"{f' on {cost.device}' if cost.device else ''}"
-    )
 
 
 def _difficulty(board: AnyBoardView, names: Sequence[str]) -> dict[str, Any]:

@@ -22,9 +22,7 @@ from reports.parts.claims import (
     claim_numbers,
     claim_setting,
     claim_settings,
-    claim_strip,
     claim_test,
-    strip_reach,
 )
 from reports.sentences import (
     failed_runs,
@@ -104,9 +102,7 @@ def render_site(site: SiteView, out: Path, *, force: bool = False) -> Path:
         claim_setting=claim_setting,
         claim_settings=claim_settings,
         claim_numbers=claim_numbers,
-        claim_strip=claim_strip,
         claim_effect=claim_effect,
-        strip_reach=strip_reach,
         evidence={name: packed_text(_json(value)) for name, value in {"page": block, **evidence}.items()},
         pictures=json_island(pictures_data(site)),
         style=Markup(STYLE_NOTES.sub("", _style(environment))),

@@ -18,7 +18,7 @@ from bench.score_texts import percent
 from bench.spec import ALL_SHOTS, OTHER_MODELS
 from datasets_registry import SeenImages
 from reports._format import counted, join, plural, unsigned
-from reports.verdict_sentences import basis, far_trainings, headline
+from reports.verdict_sentences import far_trainings, headline, known_lines
 from reports.views import OverviewView, SiteView
 
 TITLE_LENGTH = 24
@@ -41,11 +41,9 @@ def seen_mark(seen: SeenImages) -> str:
 def answer_lines(view: OverviewView) -> list[str]:
     """The sentences of the first screen and what is missing as plain lines, by the measure that orders the methods."""
     measure = view.table.measures[-1]
-    told = view.answers[measure].verdict
-    power = f"Power: {words}." if (words := told_difference(told.detectable)) else ""
-    beside = [basis(view, measure), power, far_trainings(view, told)]
-    first = [Markup.escape(text) for text in (headline(view, measure).replace("\n", " "), *beside)]
-    lines = [*first, caveats(view, measure), remarks(view, measure), missing_runs(view)]
+    known = known_lines(view, measure)
+    first = headline(view, measure).partition("\n")[0] if known else headline(view, measure).replace("\n", " ")
+    lines = [Markup.escape(first), known, caveats(view, measure), small_print(view, measure), missing_runs(view)]
     with_backticks = [str(line).replace("<code>", "`").replace("</code>", "`") for line in lines if line]
     return [Markup(line).striptags() for line in with_backticks]
 

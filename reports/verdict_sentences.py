@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from markupsafe import Markup
 
 from bench.analysis import FEWEST_ELSEWHERE, Certainty, MeanTest, Verdict, best_method
-from bench.score_texts import percent
 from reports._format import counted, interval, join, shorten, unsigned
 from reports.titles import PHRASES
 from reports.views import OverviewView
@@ -115,23 +114,6 @@ def _of_others(told: Verdict, n: int, alike: str, may: str) -> str:
     return f"{n} of the {counted(len(told.others), 'other')}{alike} {may}."
 
 
-def basis(view: OverviewView, measure: str) -> str:
-    """One line below the headline: both means, the two intervals of the gain, and what was compared and chosen."""
-    found = view.answers[measure]
-    parts = [] if found.lead is None else [_means(view, found), *_intervals(view, found)]
-    if (n := found.verdict.variants) > 1:
-        parts.append(f"the leader is the best of {n} settings of its method on these test images")
-    counts = [] if found.lead is not None else [counted(len(view.datasets), "dataset")]  # the headline has it
-    if view.seeds:
-        counts += [counted(len(view.seeds), "seed"), counted(view.n_runs, "run")]
-    else:
-        counts.append("as papers report them; costs are not printed")
-    parts.append(", ".join(counts))
-    if view.demo is not None:
-        parts.append(f"demo{' on synthetic images' if view.demo.synthetic else ''}")
-    return " · ".join(parts)
-
-
 def known_lines(view: OverviewView, measure: str) -> Markup:
     """One line: what is sure or open here and elsewhere, and what may be as good; empty without a comparison."""
     found = view.answers[measure]
@@ -151,6 +133,8 @@ def known_lines(view: OverviewView, measure: str) -> Markup:
     elif _is_few(told):
         parts.append(Markup("Open <b>elsewhere</b>: {}.").format(few_datasets(told.n_datasets)))
     parts.append(Markup.escape(headline(view, measure).partition("\n")[2]))
+    if (n := told.variants) > 1:
+        parts.append(Markup("The leader is the best of {} settings of its method on these test images.").format(n))
     return Markup(" ").join(filter(None, parts))
 
 
@@ -179,30 +163,6 @@ def far_trainings(view: OverviewView, told: Verdict) -> str:
     return f"{join([*named, *more])}: {below} below the best training there, and part of the mean."
 
 
-def _means(view: OverviewView, found: best_method.Answer) -> str:
-    first, second = both_means(found)
-    return f"Mean {PHRASES[found.measure]} {first} %, {_reference(view, found)} {second} %"
-
-
-def _intervals(view: OverviewView, found: best_method.Answer) -> list[str]:
-    """The interval of the gain here, and that elsewhere, or that nothing is known about other datasets."""
-    told = found.verdict
-    tests = (told.on_these(*_compared(told)), told.on_others(*_compared(told)))
-    here, elsewhere = (ends(test) for test in tests)
-    what = gain_word(view, found)
-    parts = [f"{what} here {here}"] if here else []
-    if elsewhere:
-        clear = "" if tests[1] is not None and tests[1].clear else ", not clear"
-        parts.append(f"mean {what} on datasets like these {elsewhere}{clear}")
-    if parts:
-        parts[-1] += f" (95 %{widened(told)})"
-    if elsewhere and told.n_seeds:
-        parts.append(_may_be_best(view, told).rstrip("."))
-    if _is_few(told):
-        parts.append(few_datasets(told.n_datasets))
-    return list(filter(None, parts))
-
-
 def _compared(told: Verdict) -> tuple[str, str]:
     """The pair that the headline is about, so that a gain over zero-shot has zero-shot as the second."""
     pair = told.leader or "", told.reference or ""
@@ -219,12 +179,6 @@ def few_datasets(n: int) -> str:
     return "one dataset cannot tell about others" if n == 1 else f"{n} datasets cannot tell about others"
 
 
-def widened(told: Verdict) -> str:
-    """The number of methods beside zero-shot that an interval allows for; empty where nothing was chosen."""
-    n = sum(key != told.baseline for key in told.ranked)
-    return f", widened for {n} methods" if len(told.ranked) > 2 else ""
-
-
 def ends(test: MeanTest | None) -> str:
     """The interval of a difference in points; empty without one."""
     return "" if test is None or test.low is None or test.high is None else interval(test.low, test.high)
@@ -239,37 +193,10 @@ def where(view: OverviewView, found: best_method.Answer) -> str:
     return text
 
 
-def gain_word(view: OverviewView, found: best_method.Answer) -> str:
-    """A difference from zero-shot is a gain; another one is a lead."""
-    return "gain" if view.table.baseline in (found.verdict.reference, found.leader) else "lead"
-
-
 def inline(view: OverviewView, key: str) -> str:
     """The name of a method within a sentence."""
     name = view.names[key]
     return name[0].lower() + name[1:] if key == view.table.baseline and name.startswith("Zero-shot") else name
-
-
-def both_means(found: best_method.Answer) -> list[str]:
-    """The means of the leader and of its reference, in per cent, with as many decimals as the gain needs.
-
-    One digit is rounded from hundredths, as on the map.
-    """
-    means = [found.averages[key] for key in (found.leader or "", found.verdict.reference or "")]
-    n_digits = digits(found)
-    return [unsigned(mean) if n_digits == 1 else percent(mean, n_digits) for mean in means]
-
-
-def digits(found: best_method.Answer) -> int:
-    """Decimals of the two averages: two where rounding to one would contradict the gain."""
-    if found.leader is None or found.lead is None:
-        return 1
-    keys = found.leader, found.verdict.reference or ""
-    exact = [100 * found.averages[key] for key in keys]
-    if abs(exact[0] - exact[1] - 100 * found.lead.mean) >= 0.1:  # an H of averages, as papers print it
-        return 1
-    first, second = (float(unsigned(found.averages[key])) for key in keys)
-    return 1 if f"{abs(first - second):.1f}" == unsigned(abs(found.lead.mean)) else 2
 
 
 def _score(found: best_method.Answer) -> str:

@@ -30,6 +30,7 @@ from .paper_listing import list_papers as list_papers
 from .paper_numbers import ledger_table as ledger_table
 from .paper_numbers import listed_values as listed_values
 from .paper_numbers import published_numbers as published_numbers
+from .paper_numbers import published_summary as published_summary
 from .paper_numbers import published_table as published_table
 from .reporting import report_request as report_request
 from .reporting import write_report as write_report

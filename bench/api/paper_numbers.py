@@ -75,6 +75,19 @@ def published_table(numbers: DataFrame) -> Table:
     return Table(rows, columns, notes=[note], spare=spare)
 
 
+def published_summary(numbers: DataFrame) -> Table:
+    """How many numbers, methods, datasets and publications each protocol has."""
+    rows = [
+        {"protocol": name, "numbers": len(part), **{what: part[column].nunique() for what, column in _COUNTED.items()}}
+        for name, part in numbers.groupby("protocol", sort=True)
+    ]
+    note = "Choose numbers with -m, -d, --protocol, --backbone, --shots or --splits; --json has all of them."
+    return Table(rows, notes=[note])
+
+
+_COUNTED = {"methods": "method", "datasets": "dataset", "backbones": "backbone", "publications": "reported_in"}
+
+
 def listed_values(
     column: Annotated[
         str,

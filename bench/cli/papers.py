@@ -14,6 +14,7 @@ from bench.api import (
     listed_values,
     load_results,
     published_numbers,
+    published_summary,
     published_table,
 )
 from bench.cli import _options as opt
@@ -57,6 +58,8 @@ def published(
     one-sided tests place our mean within the margin, not reproduced if our whole 95 % interval lies outside the margin,
     and under-powered otherwise.
 
+    Without a choice of numbers, it prints how many each protocol has.
+
     Example: etl-bench papers published -m coop,apex -d eurosat --protocol base-to-new
 
     Example: etl-bench papers published --ledger
@@ -65,6 +68,9 @@ def published(
         print_table(listed_values(column), as_json=as_json)
         return
     chosen = published_numbers(**options)
+    if not ledger and not as_json and not any(options.values()):
+        print_table(published_summary(chosen))
+        return
     table = ledger_table(chosen, margin=margin, runs=runs) if ledger else published_table(chosen)
     print_table(table, as_json=as_json)
 

@@ -1,10 +1,8 @@
 """Scales with their ticks, and interval bars of tables."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-
-from bench.analysis import Estimate
 
 Place = Callable[[float], float]
 """From a value to a position in px."""
@@ -72,35 +70,3 @@ def linear_ticks(low: float, high: float, most: int) -> list[float]:
 def between(low: float, high: float, start: float, end: float) -> Place:
     """Places of values in px, where `low` is at `start` and `high` at `end`."""
     return lambda value: round(start + (end - start) * (value - low) / (high - low), 1)
-
-
-@dataclass(frozen=True)
-class IntervalBar:
-    """Positions from 0 to 100; `low` and `high` are clipped to the scale, None without an interval."""
-
-    mean: float
-    low: float | None
-    high: float | None
-
-
-def interval_bars(values: Mapping[str, Estimate]) -> dict[str, IntervalBar]:
-    """Positions by entry key, on a scale that spans the entries with their intervals.
-
-    Long intervals do not set the scale: it ends at most as far from the means as these are apart.
-    """
-    if not values:
-        return {}
-    means = [value.mean for value in values.values()]
-    reached = [end for value in values.values() for end in (value.low, value.high) if end is not None]
-    span = max(max(means) - min(means), 0.01)
-    low, high = max(min(means + reached), min(means) - span), min(max(means + reached), max(means) + span)
-    low, high = low - 0.1 * span, high + 0.1 * span
-
-    def place(number: float) -> float:
-        return round(min(max(100 * (number - low) / (high - low), 0.0), 100.0), 2)
-
-    bars = {}
-    for key, value in values.items():
-        ends = (None, None) if value.low is None or value.high is None else (place(value.low), place(value.high))
-        bars[key] = IntervalBar(place(value.mean), *ends)
-    return bars

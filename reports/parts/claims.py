@@ -1,15 +1,10 @@
-"""Claims: how each is tested, in which setting, and its effect as text and as a strip against the threshold."""
+"""Claims: how each is tested, in which setting, and its effect as text."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import groupby
-
-from markupsafe import Markup
 
 from bench.papers import Catalogue, Claim, ClaimResult
 from reports._format import counted, p_value, points, signed_points
-
-WIDTH, HEIGHT, EDGE = 220, 22, 6
-"""Size of a strip, and the margin at both ends, in px."""
 
 
 def by_claim(results: Iterable[ClaimResult]) -> list[tuple[Claim, list[ClaimResult]]]:
@@ -46,43 +41,6 @@ def claim_setting(result: ClaimResult, catalogue: Catalogue) -> str:
 def claim_settings(results: Iterable[ClaimResult], catalogue: Catalogue) -> list[str]:
     """The different settings in which claims were tested."""
     return list(dict.fromkeys(claim_setting(result, catalogue) for result in results))
-
-
-def strip_reach(results: Sequence[ClaimResult]) -> float:
-    """Half of the strips' range around the threshold, a fraction; it covers all effects and most intervals."""
-    ends = [
-        abs(value - result.claim.above)
-        for result in results
-        if result.test is not None
-        for value in (result.test.mean, result.test.low, result.test.high)
-        if value is not None
-    ]
-    return max(ends, default=0.0) or 0.01
-
-
-def claim_strip(result: ClaimResult, reach: float) -> Markup:
-    """The strip of one result; the threshold is in the middle of all strips, and `reach` is half of their width.
-
-    Empty without an effect.
-    """
-    test, above = result.test, result.claim.above
-    if test is None:
-        return Markup("")
-
-    def at(value: float) -> float:
-        return round(WIDTH / 2 + (WIDTH / 2 - EDGE) * (value - above) / reach, 1)
-
-    middle, side = HEIGHT / 2, {"supported": "good", "not supported here": "bad"}.get(result.verdict, "open")
-    bar = ""
-    if test.low is not None and test.high is not None:
-        bar = f'<path class="interval" d="M{at(test.low)},{middle}H{at(test.high)}"/>'
-    return Markup(
-        '<svg class="strip {}" viewBox="0 0 {} {}" width="{}" height="{}" role="img" aria-label="{}">'
-        '<path class="threshold" d="M{},1V{}"/>{}<circle cx="{}" cy="{}" r="4.5"/></svg>'
-    ).format(
-        side, WIDTH, HEIGHT, WIDTH, HEIGHT, claim_effect(result), WIDTH / 2, HEIGHT - 1, Markup(bar),
-        at(test.mean), middle,
-    )  # fmt: skip
 
 
 def claim_numbers(result: ClaimResult) -> str:

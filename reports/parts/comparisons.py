@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from bench.analysis import Estimate, Verdict
+from bench.analysis import Verdict
 from reports._format import counted, p_value, shorten
 from reports._format import signed_points as points_text
 from reports.charts.shots import shots_svg
-from reports.parts.part import Part, by_score, chart, fold, heading, paragraph, table
-from reports.tables.model import Column, Table, TableCell, cell, whole, whole_sides
+from reports.parts.part import Part, chart, fold, heading, paragraph, table
+from reports.tables.model import Column, Table, TableCell, cell, whole
 from reports.titles import PHRASES
 from reports.verdict_sentences import LONGEST_NAME
 from reports.views import AnyBoardView, BoardView, OverviewView
@@ -82,26 +82,7 @@ def shots_parts(overview: OverviewView, related: Sequence[AnyBoardView]) -> list
         )
         parts.append(paragraph(f"Means of different datasets are not comparable: {known} shots.", "missing"))
     drawings = [(measure, shots_svg(boards, overview, measure)) for measure in overview.table.measures]
-    tables = {measure: table(_shots_table(overview, boards, measure)) for measure in overview.table.measures}
-    return [*parts, chart(f"{overview.anchor}-shots", "shots", caption, "", drawings), by_score(tables)]
-
-
-def _shots_table(overview: OverviewView, boards: Sequence[BoardView], measure: str) -> Table:
-    """The averages of the methods of a setting at every number of shots."""
-    columns = [Column("Method", "method")]
-    columns += [Column(counted(board.board.setting.shots, "shot"), "pm", "", "score") for board in boards]
-    averages = [
-        {entry.key: board.board.average(entry.key, measure) for entry in board.board.entries} for board in boards
-    ]
-    rows: list[list[TableCell]] = [
-        [number, *(_average_cell(found.get(key)) for found in averages)] for number, key in enumerate(overview.names)
-    ]
-    caption = "Mean over the datasets of each leaderboard, %, ± the 95 % interval."
-    return Table(f"{overview.anchor}-shots-table-{measure}", columns, rows, caption=caption, classes="matrix")
-
-
-def _average_cell(value: Estimate | None) -> TableCell:
-    return None if value is None else cell(whole(value.mean), whole_sides(value))
+    return [*parts, chart(f"{overview.anchor}-shots", "shots", caption, "", drawings)]
 
 
 def with_other_shots(setting: Mapping[str, Any], settings: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -2,7 +2,8 @@
 
 from bench.analysis import EntryCost
 from reports._format import count, or_unknown, seconds
-from reports.charts.cost import COST_AXES, cost_axes, cost_svg, cost_text, front_text
+from reports.charts.cost import COST_AXES, cost_axes, cost_svg, cost_text
+from reports.map.model import time_unit
 from reports.parts.part import Part, chart, fold, paragraph, table
 from reports.tables.model import Column, Table, TableCell, cell, percent_cell
 from reports.titles import MEASURE_TITLES
@@ -16,6 +17,7 @@ _COST_CAPTION = (
 )
 
 
+TIMES = ("train_seconds", "test_seconds")
 _SHARED = "Time for the features of the frozen backbone that a run needs, computed once for each dataset and backbone"
 
 
@@ -47,24 +49,29 @@ def _cost_table(view: BoardView) -> Table:
     costs = {entry.key: entry.cost for entry in view.board.entries}
     columns = [Column("Method", "method"), Column(MEASURE_TITLES[view.board.measures[-1]], "percent")]
     axes = [axis for axis in COST_AXES if any(axis in point.costs for point in view.costs)]
-    for title in (COST_AXES[axis] for axis in axes):
-        columns.append(Column(title.partition(":")[0], "word"))
-        columns.append(Column("Front", "word", f"Whether it is on the Pareto front of accuracy and {title.lower()}"))
+    units = {axis: time_unit([spent for point in view.costs if (spent := point.costs.get(axis))]) for axis in TIMES}
+    for axis in axes:
+        columns.append(
+            Column(COST_AXES[axis].partition(":")[0] + (f", {units[axis][0]}" if axis in TIMES else ""), "word")
+        )
     tuning = "Models fitted + candidates evaluated for selection in one run; the tooltip shows the time"
     columns += [Column("Shared features", "word", _SHARED), Column("Tuning", "word", tuning)]
     rows: list[list[TableCell]] = []
     for point in view.costs:
         row: list[TableCell] = [numbers[point.entry], percent_cell(point.value.mean)]
         for axis in axes:
-            front = point.front.get(axis)
             known = axis in point.costs
-            row.append(cell(_short(point.costs[axis]), cost_text(axis, point.costs[axis])) if known else None)
-            text = None if front is None else "yes" if front else "no"
-            row.append(cell(None if front is None else int(front), text, front_text(front), "" if front else "faint"))
+            text = _in_unit(point.costs[axis], units[axis]) if known and axis in TIMES else ""
+            row.append(cell(_short(point.costs[axis]), text or cost_text(axis, point.costs[axis])) if known else None)
         row += [_shared(costs[point.entry]), _tuning(costs[point.entry])]
         rows.append(row)
-    caption = "Mean cost of one run, and whether the method is on the Pareto front."
+    caption = "Mean cost of one run."
     return Table(f"{view.anchor}-costs-table", columns, rows, caption=caption)
+
+
+def _in_unit(spent: float, unit: tuple[str, float, int]) -> str:
+    _, size, digits = unit
+    return f"{spent / size:.{digits}f}" if spent else "0"
 
 
 def _shared(cost: EntryCost | None) -> TableCell:

@@ -7,10 +7,8 @@ from markupsafe import Markup
 
 from bench.analysis import (
     H_TITLES,
-    MIXED,
     OPEN,
     Entry,
-    EntryCost,
     Estimate,
     H,
     HConvention,
@@ -24,10 +22,8 @@ from bench.analysis import (
 from bench.score_texts import percent
 from bench.spec import OTHER_MODELS
 from datasets_registry import EvalProtocol
-from reports._format import count as short_count
-from reports._format import counted, or_unknown, p_value, plural, seconds
+from reports._format import counted, p_value, plural
 from reports._format import signed_points as points_text
-from reports.charts.plot import IntervalBar, interval_bars
 from reports.parts.part import Part, fold, heading, paragraph, table
 from reports.sentences import seen_mark
 from reports.tables.model import Column, Table, TableCell, cell, whole, whole_sides
@@ -98,7 +94,7 @@ def leaderboard_parts(view: BoardView, overview: OverviewView) -> list[Part]:
     parts = [paragraph(_facts_text(view), "facts")]
     parts += [paragraph(note, "missing") for note in verdict_notes(view.board, view.verdict)]
     scores = [table(ranking_table(view, overview)), paragraph(note_text(view, overview))]
-    over = f"means over {counted(len(view.averaged), what)}, distances and costs"
+    over = f"means over {counted(len(view.averaged), what)}, distances and calibration"
     parts.append(fold(f"{view.anchor}-board", "Every score", over, scores))
     if view.board.setting.source:
         parts.append(heading(f"{view.anchor}-targets", "Accuracy on each target"))
@@ -110,8 +106,8 @@ _PageColumn = tuple[Column, Callable[[Entry], TableCell]]
 
 
 def ranking_table(view: BoardView, overview: OverviewView) -> Table:
-    """Rank, score, gains on easy and hard datasets, distance from the best, calibration and cost of every method."""
-    columns = [*_names(view), *_scores(view, overview), *_calibration(view), *_costs(view)]
+    """Rank, score, gains on easy and hard datasets, distance from the best, and calibration of every method."""
+    columns = [*_names(view), *_scores(view, overview), *_calibration(view)]
     return Table(
         id=f"{view.anchor}-table",
         columns=[heading for heading, _ in columns],
@@ -155,25 +151,9 @@ def _score(view: BoardView, measure: str, entry: Entry, *, key: bool) -> TableCe
     return score_cell(view.board.average(entry.key, measure), complete=entry.complete, tip=tip, key=key)
 
 
-def _costs(view: BoardView) -> Iterator[_PageColumn]:
-    yield Column("Parameters", "word", "Trainable parameters"), lambda entry: _size(entry.cost)
-    title, hint = "Training", "Mean time of one run: preparation and training, without shared features"
-    if view.board.setting.protocol == EvalProtocol.TEST_TIME:
-        title = "Test"
-        hint = "Mean time of one run: preparation, and evaluation, in which the methods learn, without shared features"
-    yield Column(title, "word", hint), lambda entry: _time(entry.cost)
-    hint = "Time for the features of the frozen backbone, which all runs on a dataset share; computed once"
-    yield Column("Shared features", "word", hint), lambda entry: _shared_time(entry.cost)
-
-
 def _distances(view: BoardView, overview: OverviewView) -> Iterator[_PageColumn]:
-    """The columns of the page alone: interval as a bar, gains by difficulty, and the distance from the best."""
+    """The columns of the page alone: gains by difficulty, and the distance from the best."""
     shown = view.board.measures[-1]
-    bars = interval_bars(
-        {entry.key: value for entry in view.board.entries if (value := view.board.average(entry.key, shown))}
-    )
-    hint = "Mean and 95 % interval on a scale shared by all rows; clipped at the ends"
-    yield Column("Interval", "bar", hint), lambda entry: _bar(bars.get(entry.key))
     answer, sizes = overview.answers[shown], [len(group) for group in overview.groups]
     gains = {key: row for key, row in answer.gains.items() if key != view.board.baseline}
     for place, name in enumerate(("easy", "medium", "hard") if answer.gains and sizes[0] and sizes[2] else ()):
@@ -209,10 +189,6 @@ def _calibrated(view: BoardView, split: str, measure: str, entry: Entry) -> Tabl
     value, (_, _, text) = found[measure], _CALIBRATION[measure]
     ends = "" if value.sides is None else " −{}/+{}".format(*map(text, value.sides))
     return cell(float(f"{value.mean:.5g}"), text(value.mean), f"{text(value.mean)}{ends}")
-
-
-def _bar(bar: IntervalBar | None) -> TableCell:
-    return cell(None if bar is None else [round(10 * x) for x in (bar.mean, bar.low, bar.high) if x is not None])
 
 
 def _gain(gains: Mapping[str, Sequence[float | None]], place: int, entry: Entry) -> TableCell:
@@ -256,35 +232,6 @@ def _behind(verdict: Verdict, entry: Entry) -> TableCell:
     if test is None:
         return cell(None, "best" if entry.key == verdict.leader else None, "", "faint")
     return cell(whole(test.mean), ends(test) or None, _interval_text(test), "shown" if test.clear else "faint")
-
-
-def _size(cost: EntryCost | None) -> TableCell:
-    if cost is None:
-        return None
-    low, high = cost.parameters_low, cost.parameters_high
-    size = short_count(high) if low == high else f"{short_count(low)}–{short_count(high)}"
-    return cell(high, size, f"{low}" if low == high else f"{low} to {high}, depending on the dataset")
-
-
-def _time(cost: EntryCost | None) -> TableCell:
-    if cost is None:
-        return None
-    if cost.prepare_seconds is None or cost.train_seconds is None or cost.eval_seconds is None:
-        return cell(None, MIXED, "computed on different devices, so times are not averaged")
-    spent = (
-        f"preparation {seconds(cost.prepare_seconds)}, training {seconds(cost.train_seconds)} in "
-        f"{short_count(cost.steps)} steps, evaluation {seconds(cost.eval_seconds)}"
-        f"{f'; on {cost.device}' if cost.device else ''}"
-    )
-    return _seconds_cell(cost.own_seconds, spent)
-
-
-def _shared_time(cost: EntryCost | None) -> TableCell:
-    return None if cost is None or cost.own_seconds is None else _seconds_cell(cost.shared_seconds, "")
-
-
-def _seconds_cell(spent: float | None, tip: str) -> TableCell:
-    return cell(spent if spent is None else float(f"{spent:.4g}"), or_unknown(spent, seconds), tip)
 
 
 def _caption(view: BoardView) -> str:

@@ -1,6 +1,6 @@
 """Parts of a section as JSON, which `script/parts.js` renders. The content of a fold is rendered when it is opened."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -35,11 +35,6 @@ def fold(anchor: str, title: str, note: str, parts: Sequence[Part]) -> Part:
     return ["fold", anchor, title, note, list(parts)]
 
 
-def picture(svg: str) -> Part:
-    """A static chart."""
-    return ["svg", str(svg)]
-
-
 def chart(anchor: str, kind: str, caption: str, choice: str, drawings: Sequence[tuple[str, str]]) -> Part:
     """A drawing of several, each with the title by which it is chosen.
 
@@ -50,18 +45,11 @@ def chart(anchor: str, kind: str, caption: str, choice: str, drawings: Sequence[
     return ["chart", anchor, kind, str(Markup.escape(caption)), choice, [[title, str(svg)] for title, svg in drawings]]
 
 
-def by_score(parts: Mapping[str, Part]) -> Part:
-    """A part for each score, of which the chosen score's is shown."""
-    return ["scores", dict(parts)]
-
-
 def without_pictures(parts: Sequence[Part], drawings: list[str]) -> list[Part]:
     """The parts, also those of folds, with the number of each drawing in `drawings`, to which a new one is added."""
     found = []
     for part in parts:
-        if part[0] == "svg":
-            part = ["svg", numbered(part[1], drawings)]
-        elif part[0] == "chart":
+        if part[0] == "chart":
             part = [*part[:5], [[title, numbered(svg, drawings)] for title, svg in part[5]]]
         elif part[0] == "fold":
             part = [*part[:4], without_pictures(part[4], drawings)]

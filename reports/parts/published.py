@@ -15,8 +15,7 @@ from bench.papers import (
 from bench.score_texts import percent
 from reports._format import counted, shorten
 from reports._format import signed_points as points_text
-from reports.charts.published_scatter import published_scatter
-from reports.parts.part import Part, fold, html, paragraph, picture, table
+from reports.parts.part import Part, fold, html, paragraph, table
 from reports.tables.model import FIRST_ROWS, Column, Table, TableCell, cell, percent_cell, whole
 from reports.titles import MEASURE_TITLES, PANEL_TITLES
 from reports.views import PublishedBoardView
@@ -231,30 +230,6 @@ def _elsewhere(row: ReproductionRow) -> str:
     return " to ".join(dict.fromkeys(ends))
 
 
-def _difficulty_table(rows: Sequence[ReproductionRow], catalogue: Catalogue) -> Table:
-    """Printed measures of difficulty and ours."""
-    columns = [
-        Column("Dataset", "text"),
-        Column("Measure", "text"),
-        Column("Published", "text"),
-        Column("Ours", "text"),
-        Column("Verdict", "badge"),
-        Column("Source and notes", "text", "", "why source"),
-    ]
-    cells: list[list[TableCell]] = [
-        [
-            catalogue.dataset(row.dataset).title,
-            row.measure.replace("_", " "),
-            f"{row.published:.4g}",
-            f"{row.ours:.4g}",
-            row.verdict,
-            cell(row.sources[0], row.note),
-        ]
-        for row in rows
-    ]
-    return Table("difficulty-reproduction-table", columns, cells, first=FIRST_ROWS)
-
-
 def reproduction_parts(
     rows: Sequence[ReproductionRow] | None, without: Sequence[tuple[str, str]], catalogue: Catalogue
 ) -> list[Part]:
@@ -264,8 +239,6 @@ def reproduction_parts(
         return [paragraph(Markup(text), "missing")]
     unmatched = shorten(", ".join(entry_key_title(key, method, catalogue) for key, method in without), 400)
     accuracies = [row for row in rows if row.measure == "accuracy"]
-    difficulty = [row for row in rows if row.measure != "accuracy"]
-    difficulties = [table(_difficulty_table(difficulty, catalogue))] if difficulty else []
     if not accuracies:
         methods = f" Methods of these runs: {unmatched}." if unmatched else ""
         text = Markup(
@@ -273,12 +246,8 @@ def reproduction_parts(
             "<code>etl-bench papers published --list method</code> lists published methods, and <code>etl-bench report "
             "--source published</code> makes a page of published numbers."
         ).format(methods)
-        return [paragraph(text, "missing"), *difficulties]
+        return [paragraph(text, "missing")]
     counts = Markup(", ").join(Markup("<b>{}</b> {}").format(n, verdict) for verdict, n in count_verdicts(rows).items())
-    caption = (
-        "Each mark is one number of a method on a dataset. On the dashed line both are equal; ours is higher above "
-        "it. Filled marks have the published settings, hollow ones do not. Point at a mark to read it."
-    )
     note = Markup(
         "Ours minus published, in points, largest differences first. One number counts for each method, dataset and "
         "split: that of the method's own paper or official code, else the one that most tables print, else a run by "
@@ -291,10 +260,7 @@ def reproduction_parts(
     shown = [paragraph(note), table(reproduction_table(accuracies, catalogue))]
     return [
         paragraph(counts + ".", "answer"),
-        picture(published_scatter(accuracies, catalogue)),
-        paragraph(caption),
         fold("reproduction", "Number by number", "differences, verdicts and sources", shown),
-        *difficulties,
     ]
 
 

@@ -174,7 +174,7 @@ def test_methods_and_datasets_have_pages(page, view):
     page.wait("!document.getElementById('page').hidden")
     text = page.run("document.getElementById('page').innerText")
     assert page.run("document.querySelector('#page h2').innerText") == "APEX"
-    for part in (view.catalogue.method("apex").summary, "Citation", "recipe.lr", "Cost of a run"):
+    for part in (view.catalogue.method("apex").summary, "Citation", "recipe.lr"):
         assert part in text
     assert page.run("document.getElementById('front').offsetHeight") == 0
     rows = page.run(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from report_sample import catalogue, difficulty_frame, runs_frame
 
@@ -36,26 +34,6 @@ def set_select(page, identity, value):
             select.dispatchEvent(new Event('change'));
         }})()"""
     )
-
-
-def test_accuracy_by_shots_is_that_of_the_leaderboards(page, view):
-    rows = page.run(CELLS.format(".scores", "tbody"))
-    assert [cell[0] for cell in page.run(CELLS.format(".scores", "thead"))[0]] == [
-        "Method",
-        "1 shot",
-        "4 shots",
-        "16 shots",
-    ]
-    entries = board_of(view, 16).board.entries
-    assert len(rows) == len(entries)
-    for entry, (name, *cells) in zip(entries, rows, strict=True):
-        assert view.catalogue.method(entry.method).title in name[0]
-        for shots, (text,) in zip((1, 4, 16), cells, strict=True):
-            board = board_of(view, shots).board
-            value = board.average(entry.key, "H")
-            mean, *sides = (float(number) for number in re.findall(r"\d+\.\d\d", text))
-            assert mean == pytest.approx(100 * value.mean, abs=0.0051)
-            assert sides == pytest.approx([100 * side for side in dict.fromkeys(value.sides or ())], abs=0.0051)
 
 
 def test_charts_of_shots_show_the_chosen_pair_with_intervals(page, view):

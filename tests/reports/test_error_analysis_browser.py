@@ -8,7 +8,6 @@ import pytest
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 from chromium import serious_findings
-from page_data import block_of, evidence_of
 from worlds import make_world
 
 from bench.papers.catalogue import Catalogue, DatasetFacts, MethodSheet
@@ -169,31 +168,6 @@ WRONG = """(() => {
     const figures = heading.nextElementSibling.querySelectorAll('figure');
     return [heading.textContent, [...figures].map((node) => node.innerText)];
 })()"""
-
-
-def test_a_method_shows_images_that_it_gets_wrong(page, site):
-    """Each listed image whose class is not the first of the run's classes, with a thumbnail."""
-    text = (site / "alone.html").read_text("utf-8")
-    lists = {item["key"]: item for item in evidence_of(text, "lists")}
-    ((anchor, _),) = block_of(text)["settings"].items()
-    cells = [cell for cell in evidence_of(text, anchor)["errors"]["cells"] if cell["entry"] == "apex"]
-    wanted = {}
-    for cell in cells:
-        names = lists[cell["list"]]["names"]
-        for run in cell["runs"]:
-            wanted.setdefault(run["id"], []).extend(
-                f"{names[image['label']]} taken for {names[top[0]]}"
-                for image, top in zip(lists[cell["list"]]["images"], run["tops"], strict=True)
-                if top and top[0] != image["label"]
-            )
-    page.run("location.hash = 'method=apex'")
-    page.wait("document.querySelector('#page h2').innerText === 'APEX'")
-    page.wait("document.querySelector('#page .examples.hard figure') !== null")
-    heading, shown = page.run(WRONG)
-    assert "each dataset gets wrong" in heading
-    firsts = {cell["runs"][0]["id"] for cell in cells}
-    assert sorted(text.partition(": ")[2] for text in shown) == sorted(t for one in firsts for t in wanted[one])
-    assert complaints(page) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -41,7 +41,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     hooks = "hooks: [tools/site_hooks.py, tools/site_style.py]"
     assert hooks in text
     text = text.replace(hooks, f"hooks: [{ROOT / 'tools' / 'site_style.py'}]")
-    (folder / "mkdocs.yml").write_text(f"{text}\nplugins: []\n")
+    (folder / "mkdocs.yml").write_text(f"{text}\nplugins: [search]\n")
     environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
     subprocess.run([sys.executable, "-m", "mkdocs", "build", "--quiet"], cwd=folder, env=environment, check=True)
     return folder / "site" / "index.html"

@@ -4,18 +4,6 @@ const pictureOf = (list, index, text) => {
   const uri = (pictures().lists[list.key] || [])[index];
   return uri ? `<img src="${escaped(uri)}" alt="${escaped(text)}" width="64" height="64" loading="lazy">` : "";
 };
-// Listed images with a thumbnail that the first run of a method on each dataset gets wrong.
-const wrongImages = (anchor, entry) => Promise.all([evidence("lists"), evidence(anchor)]).then(([lists, { errors }]) =>
-  errors.cells.filter((cell) => cell.entry === entry).map((cell) => {
-    const list = lists.find(({ key }) => key === cell.list);
-    const run = cell.runs[0];
-    const name = nameIn(list);
-    return run ? list.images.map(({ label }, index) => {
-      const [guess] = run.tops[index] || [];
-      const picture = pictureOf(list, index, name(label));
-      return !picture || guess === undefined || guess === label ? "" : `<figure>${picture}<figcaption>${escaped(list.title)}: <b>${escaped(name(label))}</b> taken for ${escaped(name(guess))}</figcaption></figure>`;
-    }).join("") : "";
-  }).join(""));
 const errorsBox = document.getElementById("errors");
 if (errorsBox) {
   const bar = errorsBox.querySelector(".tools");

@@ -2,7 +2,7 @@
 const followChoice = (data, { measure, a, b }) => {
   const key = (method) => method === null ? null : data.methods[method].key;
   pairShown = { measure, a: key(a), b: key(b) };
-  all("figure.chart, .scores").forEach((node) => node.draw());
+  all("figure.chart").forEach((node) => node.draw());
 };
 if (front) {
   choiceListeners.push(followChoice);

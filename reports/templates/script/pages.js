@@ -48,11 +48,10 @@ const methodPage = (data, anchor, method) => {
     html: `<p class="question">${escaped([about.family, data.heading].filter(Boolean).join(" · "))}</p>${summary ? `<p>${escaped(summary)}</p>` : ""}${links.map(([what, url]) => `<p class="note">${what}: ${webLink(url)}</p>`).join("")}${badges}` +
       (about.n < about.expected ? `<p class="missing">${about.n} of ${about.expected} cells are scored.</p>` : "") +
       (against && against !== about ? `<p><a href="#${escaped(`${about.address.replace("method=", "A=")}&B=${encodeURIComponent(against.key)}`)}">Accuracy against difficulty</a></p>` : "") +
-      tableHtml(table, data.methods) + (about.facts ? pairsList(about.facts) : "") +
+      tableHtml(table, data.methods) + 
       settingsOf(about) +
       (citation ? `<h3>Citation</h3><pre>${escaped(citation)}</pre>` : ""),
     table,
-    wrong: [anchor, about.key],
   };
 };
 const datasetPage = (data, anchor, dataset) => {
@@ -112,12 +111,6 @@ const showPage = () => {
     return;
   }
   pageNode.innerHTML = `<p><a class="back" href="#${escaped(frontAddress())}">← All results</a></p><h2>${escaped(found.title)}</h2>${found.html}`;
-  if (found.wrong && hasErrors()) {
-    const { firstElementChild: mark } = pageNode;
-    wrongImages(...found.wrong).then((images) => {
-      if (images && mark.isConnected) pageNode.insertAdjacentHTML("beforeend", `<h3>Images that one run on each dataset gets wrong</h3><div class="examples hard">${images}</div>`);
-    });
-  }
   if (found.table) bindTable(pageNode.querySelector(".table"), found.table, block.settings[inAddress().get("setting") || block.first].methods);
   scrollTo({ top: 0, behavior: "instant" });
   pageNode.focus({ preventScroll: true });

@@ -7,36 +7,17 @@ const partHtml = (part, data) => {
     case "heading": return `<h3 id="${escaped(rest[0])}">${escaped(rest[1])} <a class="self" tabindex="-1" href="#${escaped(rest[0])}" aria-label="Link to ${escaped(rest[1])}">#</a></h3>`;
     case "fold": return `<details class="card" id="${escaped(rest[0])}"><summary><b>${escaped(rest[1])}</b> <span>${escaped(rest[2])}</span></summary></details>`;
     case "html": return `<div class="scroll">${rest[0]}</div>`;
-    case "svg": return `<div class="scroll drawing"></div>`;
-    case "scores": return `<div class="scores"></div>`;
     case "chart": return `<figure class="chart" id="${escaped(rest[0])}" data-kind="${escaped(rest[1])}"><div class="tools needs-script"></div><div class="plot" tabindex="0" role="group" aria-label="Chart. Arrow keys read out one mark after the other."></div><div class="tip" role="status" hidden></div><figcaption>${rest[2]}</figcaption></figure>`;
     default: return `<p class="${escaped(rest[1])}">${rest[0]}</p>`;
   }
 };
 const partsHtml = (parts, data) => parts.map((part) => partHtml(part, data)).join("");
-// `node.draw` shows the part of the chosen score.
-const bindScores = (node, parts, data) => {
-  let shown = null;
-  node.draw = () => {
-    const part = parts[pairShown?.measure] || Object.values(parts).at(-1);
-    if (shown !== part) drawParts(node, [part], data);
-    shown = part;
-  };
-  node.draw();
-};
 // Makes rendered parts work; `place` holds their HTML, one element for each part.
 const bindParts = (place, parts, data) => parts.forEach((part, index) => {
   const node = place.children[index];
   const [kind, ...rest] = part;
   if (kind === "table") bindTable(node, rest[0], data.methods);
   if (kind === "chart") bindChart(node, part);
-  if (kind === "scores") bindScores(node, rest[0], data);
-  if (kind === "svg") {
-    evidence("drawings").then((found) => {
-      node.innerHTML = found[rest[0]];
-      fitting.observe(node);
-    });
-  }
   if (kind === "fold") node.addEventListener("toggle", () => { if (node.open) fillFold(node, rest[3], data); });
 });
 // The content of folds of a setting is unpacked when the first one is opened.

@@ -84,9 +84,8 @@ def test_the_demo_ends_with_a_board_the_finding_the_page_and_commands_that_work(
         assert lines[0].startswith(f"ViT-demo.drawn, {protocol}, 6 shots, 3 datasets")
         titles = [registered().method(name).title for name in methods]
         assert sorted(re.split("  +", line.strip())[1] for line in lines[3 : 3 + len(titles)]) == sorted(titles)
-        basis, remark = next(line for line in lines if line.startswith("Mean ")), lines[-1]
-        assert f"3 datasets cannot tell about others · 1 seed, {3 * len(methods)} runs" in basis
-        assert remark.startswith("Demo on ")
+        assert any("3 datasets cannot tell about others" in line for line in lines)
+        assert "Demo on " in lines[-1]
     assert closing.splitlines() == [
         "Report: site/index.html",
         "Next:",

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from xml.etree import ElementTree
-
 import pytest
-from page_data import block_of, drawn_of, evidence_of
+from page_data import block_of, drawn_of
 from report_sample import catalogue, difficulty_frame, runs_frame
 
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
@@ -77,26 +74,6 @@ def test_published_rows_are_those_of_the_ledger_largest_gap_first(site, frame, p
     assert [row[2] for row in table["rows"]] == [f"{100 * row.published:.2f}" for row in shown]
 
 
-def test_every_comparable_number_is_a_mark_beside_the_line_of_equal_numbers(site, page):
-    shown = [row for row in site.reproduction if row.measure == "accuracy"]
-    (text,) = [one for one in evidence_of(page, "drawings") if 'class="against"' in one]
-    svg = ElementTree.fromstring(re.search(r'<svg class="against".*?</svg>', text, re.DOTALL)[0])
-    marks = [
-        (mark.get("class"), float(mark.get("cx")), float(mark.get("cy")), mark[0].text) for mark in svg.iter("circle")
-    ]
-    assert len(marks) == len(shown)
-    equal = next(path.get("d") for path in svg.iter("path") if path.get("class") == "equal")
-    left, bottom, right, top = (float(place) for place in re.findall(r"[\d.]+", equal))
-    rows = sorted(shown, key=lambda row: row.verdict != "protocol differs")
-    for row, (kind, x, y, tip) in zip(rows, marks, strict=True):
-        above = (bottom - y) / (bottom - top) - (x - left) / (right - left)
-        assert abs(row.difference) < 0.001 or (above > 0) == (row.difference > 0), tip
-        assert (kind == "other") == (row.verdict == "protocol differs")
-        assert f"printed {100 * row.published:.2f} %, ours {100 * row.ours:.2f} % ({row.verdict})" in tip
-        assert row.sources[0] in tip
-    assert any("CoOp on DTD, base accuracy" in tip for *_, tip in marks)
-
-
 def test_known_errors_of_printed_tables_are_said(site, page):
     noted = [row for row in site.reproduction if "Likely" in row.note]
     assert noted
@@ -112,22 +89,3 @@ def test_runs_without_a_published_counterpart_say_so(frame, tmp_path):
     assert ("coop", "coop") in site.unmatched
     page = render_site(site, tmp_path / "a.html").read_text("utf-8")
     assert "published number matches these" in drawn_of(page)
-
-
-def test_a_strip_shows_the_interval_on_its_side_of_the_threshold(site, page):
-    strips = re.findall(r'(<svg class="strip (\w+)".*?</svg>)', page, re.DOTALL)
-    assert [verdict for _, verdict in strips] == ["good", "bad"], "none for the untested"
-    for result, (text, _) in zip(site.claims, strips, strict=False):
-        test = result.test
-        threshold = float(re.search(r'class="threshold" d="M([\d.]+)', text)[1])
-        low, high = map(float, re.search(r'class="interval" d="M([\d.]+),[\d.]+H([\d.]+)', text).groups())
-        dot = float(re.search(r'cx="([\d.]+)"', text)[1])
-        assert 0 <= low < dot < high <= 220
-        assert (threshold < low) == (result.verdict == "supported")
-        assert (high < threshold) == (result.verdict == "not supported here")
-        ratio = (dot - threshold) / (high - low)
-        assert ratio == pytest.approx((test.mean - result.claim.above) / (test.high - test.low), abs=0.02)
-        assert f"{100 * test.mean:+.2f}".replace("-", "−") in text
-    section = page[page.index('id="claims"') :]
-    section = section[: section.index("</section>")]
-    assert re.search("-m plot,coop -d .* --protocol few-shot", section)
