@@ -75,12 +75,12 @@ def _has_mps() -> bool:
 
 def resolve_device(text: str, precision: str) -> str:
     """The device for one process, by torch's name; raises UsageError if it does not exist or lacks the precision."""
-    found = local_devices(text)
-    check_kind(text, found, precision)
-    check_exists(text, found)
-    if len(found.gpus) > 1:
+    devices = local_devices(text)
+    check_kind(text, devices, precision)
+    check_exists(text, devices)
+    if len(devices.gpus) > 1:
         raise UsageError(f"--device {text!r}: this command uses one device; use cuda or cuda:N.")
-    return found.name
+    return devices.name
 
 
 def check_exists(text: str, found: Devices) -> None:
@@ -94,8 +94,8 @@ def check_exists(text: str, found: Devices) -> None:
     if not gpus:
         raise UsageError(f"--device {text!r}: torch sees no CUDA device here; use --device cpu.")
     if numbers is not None and len(found.gpus) < len(numbers):
-        known = ", ".join(f"cuda:{gpu.index} ({gpu.name})" for gpu in gpus)
-        raise UsageError(f"--device {text!r}: this machine has {known} only; use one of these, or --device auto.")
+        available = ", ".join(f"cuda:{gpu.index} ({gpu.name})" for gpu in gpus)
+        raise UsageError(f"--device {text!r}: this machine has {available} only; use one of these, or --device auto.")
 
 
 def check_kind(text: str, found: Devices, precision: str) -> None:
