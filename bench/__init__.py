@@ -44,10 +44,10 @@ def check_siblings(parent: Path, names: tuple[str, ...] = SIBLINGS) -> None:
         )
 
 
-def _way_out(found: str) -> str:
-    if any(part in ("site-packages", "dist-packages") for part in Path(found).parts):
+def _way_out(where: str) -> str:
+    if any(part in ("site-packages", "dist-packages") for part in Path(where).parts):
         return "Uninstall the distribution that owns it, or install clip-etl-bench into a fresh virtual environment."
-    return f"Rename {found}, or start Python in a folder (or with a script) that has no such package beside it."
+    return f"Rename {where}, or start Python in a folder (or with a script) that has no such package beside it."
 
 
 check_siblings(Path(__file__).resolve().parent.parent)

@@ -347,12 +347,12 @@ def _checks_folder(data_root: Path) -> Path:
     return user_cache_path("clip-etl-bench", appauthor=False) / "checks" / digest
 
 
-def _write(name: str, found: Mapping[str, object], data_root: Path) -> tuple[Path | None, list[Finding]]:
+def _write(name: str, facts: Mapping[str, object], data_root: Path) -> tuple[Path | None, list[Finding]]:
     file = _checks_folder(data_root) / f"{name}.json"
     partial = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         file.parent.mkdir(exist_ok=True, parents=True)
-        partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
         partial.replace(file)
     except OSError as error:
         text = f"The fingerprint could not be written to {file} ({error})."

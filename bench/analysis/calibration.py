@@ -46,7 +46,7 @@ def calibration_by_run(outcomes: pd.DataFrame) -> CalibrationByRun:
     return calibration
 
 
-def board_calibration(board: Leaderboard, known: CalibrationByRun) -> dict[tuple[str, str], dict[str, Estimate]]:
+def board_calibration(board: Leaderboard, calibration: CalibrationByRun) -> dict[tuple[str, str], dict[str, Estimate]]:
     """By entry and split, the mean of each measure over the averaged datasets; without entries that stored nothing.
 
     An estimate has an interval over seeds and test images, unless the entry is incomplete.
@@ -55,7 +55,11 @@ def board_calibration(board: Leaderboard, known: CalibrationByRun) -> dict[tuple
     for split in board.splits:
         for entry in board.entries:
             runs = {
-                dataset: [known[run, stored] for run in board.array.ids(entry.key, dataset) if (run, stored) in known]
+                dataset: [
+                    calibration[run, stored]
+                    for run in board.array.ids(entry.key, dataset)
+                    if (run, stored) in calibration
+                ]
                 for dataset in board.averaged
                 for stored in [board.array.stored.get((dataset, split), split)]
             }

@@ -71,21 +71,21 @@ def common_cells(board: Leaderboard) -> CommonCells | None:
     return None
 
 
-def _grids(board: Leaderboard, there: NDArray[np.bool_], fewest: int) -> Iterator[_Grid]:
+def _grids(board: Leaderboard, has_run: NDArray[np.bool_], fewest: int) -> Iterator[_Grid]:
     """For each choice of seeds, grids of the datasets that most entries have; at least `fewest` have all of a grid.
 
-    `there` is `(entries, datasets, seeds)`, whether a run is there.
+    `has_run` is `(entries, datasets, seeds)`, whether a run is there.
     """
     places = range(len(board.seeds))
-    by_runs = sorted(places, key=lambda place: -int(there[:, :, place].sum()))
+    by_runs = sorted(places, key=lambda place: -int(has_run[:, :, place].sum()))
     if len(places) <= _ALL_SUBSETS:
         subsets = [subset for size in places for subset in combinations(places, size + 1)]
     else:
         subsets = [tuple(sorted(by_runs[: size + 1])) for size in places]
     source = [name == board.setting.source for name in board.datasets]
     for seeds in subsets:
-        has = np.asarray(there[:, :, seeds].all(axis=2))
-        entries = np.ones(len(there), dtype=bool)
+        has = np.asarray(has_run[:, :, seeds].all(axis=2))
+        entries = np.ones(len(has_run), dtype=bool)
         datasets: tuple[int, ...] = ()
         for column in sorted(range(len(source)), key=lambda at: (not source[at], -int(has[:, at].sum()))):
             with_dataset = np.logical_and(entries, has[:, column])

@@ -352,11 +352,11 @@ def why_no_ranks(verdict: Verdict) -> str:
     return f"{few} about how much seeds differ, so there are no ranks: use --seeds 3."
 
 
-def told_difference(found: Detectable | None) -> str:
+def told_difference(detectable: Detectable | None) -> str:
     """Which true difference a test tells, and what would halve it, in a few words; empty if it is not known."""
-    if found is None:
+    if detectable is None:
         return ""
-    halves = [(found.seeds_for_half, "seeds"), (found.datasets_for_half, "datasets")]
+    halves = [(detectable.seeds_for_half, "seeds"), (detectable.datasets_for_half, "datasets")]
     more = " or ".join(f"{n} {what}" for n, what in halves if n is not None)
     half = f"; half of it with {more}" if more else ""
-    return f"{100 * found.difference:.1f} points are detected in {100 * POWER:.0f} % of repetitions{half}"
+    return f"{100 * detectable.difference:.1f} points are detected in {100 * POWER:.0f} % of repetitions{half}"

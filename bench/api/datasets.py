@@ -288,8 +288,8 @@ def add_features(
     )
 
 
-def _check_keys(option: str, given: Iterable[str], allowed: Iterable[str]) -> None:
-    if unknown := sorted(set(given) - set(allowed)):
+def _check_keys(option: str, keys: Iterable[str], allowed: Iterable[str]) -> None:
+    if unknown := sorted(set(keys) - set(allowed)):
         raise UsageError(f"{option} {unknown[0]}=... is unknown. Allowed: {', '.join(allowed)}.")
 
 

@@ -137,32 +137,32 @@ def _check_format(form: str) -> None:
         raise UsageError(f"--format {form!r} is unknown.{hint} Allowed: {', '.join(FORMATS)}.")
 
 
-def _of_methods(frame: pd.DataFrame, wanted: Sequence[str], kind: str | None) -> pd.DataFrame:
+def _of_methods(frame: pd.DataFrame, chosen_methods: Sequence[str], kind: str | None) -> pd.DataFrame:
     """The runs of these methods, and of zero-shot where gains are drawn; all without a choice."""
     from bench.analysis import BASELINE
 
-    if not wanted:
+    if not chosen_methods:
         return frame
     methods_here = sorted(set(frame["method"]))
-    for name in wanted:
+    for name in chosen_methods:
         if name not in methods_here:
             hint = did_you_mean(name, methods_here, most=1)
             raise UsageError(f"-m {name!r} has no runs here.{hint} There are runs of: {', '.join(methods_here)}.")
-    drawn = {*wanted, *([BASELINE] if kind in ("map", "difficulty") else ())}
+    drawn = {*chosen_methods, *([BASELINE] if kind in ("map", "difficulty") else ())}
     return frame[frame["method"].isin(drawn)]
 
 
-def _has_any(board: Leaderboard, wanted: Sequence[str]) -> bool:
+def _has_any(board: Leaderboard, chosen_methods: Sequence[str]) -> bool:
     """Whether a board has one of these methods other than zero-shot, which every setting has; all without a choice."""
     from bench.analysis import BASELINE
 
-    trained = [name for name in wanted if name != BASELINE]
+    trained = [name for name in chosen_methods if name != BASELINE]
     return not trained or any(entry.method in trained for entry in board.entries)
 
 
-def _ordered(board: Leaderboard, wanted: Sequence[str]) -> Leaderboard:
+def _ordered(board: Leaderboard, chosen_methods: Sequence[str]) -> Leaderboard:
     """The board with its entries in the order of their methods; zero-shot is last if it was not chosen."""
-    places = {name: place for place, name in enumerate(wanted)}
+    places = {name: place for place, name in enumerate(chosen_methods)}
     return replace(board, entries=tuple(sorted(board.entries, key=lambda entry: places.get(entry.method, len(places)))))
 
 

@@ -89,26 +89,26 @@ def _verify(as_json: opt.AsJson = False, **options: Any) -> None:
     raise typer.Exit(_exit_code(verified))
 
 
-def _exit_code(done: list[VerifiedRun]) -> int:
-    unequal = [run for run in done if run.verdict.outcome != "identical"]
+def _exit_code(verified: list[VerifiedRun]) -> int:
+    unequal = [run for run in verified if run.verdict.outcome != "identical"]
     if not unequal:
         return 0
     return ROUNDING if all(run.verdict.outcome == "rounding" and run.elsewhere for run in unequal) else 1
 
 
-def _row(one: VerifiedRun) -> dict[str, object]:
+def _row(run: VerifiedRun) -> dict[str, object]:
     return {
-        "run_id": one.verdict.run_id,
-        "outcome": one.verdict.outcome,
-        "images": one.verdict.compared,
-        "flips": one.verdict.flips,
-        "largest_logit_difference": one.verdict.largest_logit_difference,
+        "run_id": run.verdict.run_id,
+        "outcome": run.verdict.outcome,
+        "images": run.verdict.compared,
+        "flips": run.verdict.flips,
+        "largest_logit_difference": run.verdict.largest_logit_difference,
     }
 
 
-def _causes(one: VerifiedRun) -> dict[str, object]:
-    causes = [{"name": name, "stored": stored, "now": now} for name, (stored, now) in one.verdict.causes.items()]
-    return {"causes": causes, "faults": one.verdict.faults}
+def _causes(run: VerifiedRun) -> dict[str, object]:
+    causes = [{"name": name, "stored": stored, "now": now} for name, (stored, now) in run.verdict.causes.items()]
+    return {"causes": causes, "faults": run.verdict.faults}
 
 
 def _say(verified: VerifiedRun) -> None:

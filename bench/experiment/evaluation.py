@@ -97,21 +97,21 @@ def split_logits(
     return SplitLogits(logits)
 
 
-def scored(split: EvalSplit, found: SplitLogits) -> tuple[Score, Predictions]:
+def scored(split: EvalSplit, logits: SplitLogits) -> tuple[Score, Predictions]:
     """All metrics of a split, from its stored columns, and these columns.
 
     Raises NonFiniteLossError for logits that are not finite.
     """
-    item, optimism = predictions(split, found.logits), None
-    if found.honest is not None:
+    item, optimism = predictions(split, logits.logits), None
+    if logits.honest is not None:
         labels = _labels(split)
-        optimism = metrics.accuracy(found.logits.numpy(), labels) - metrics.accuracy(found.honest.numpy(), labels)
+        optimism = metrics.accuracy(logits.logits.numpy(), labels) - metrics.accuracy(logits.honest.numpy(), labels)
     score = Score(
         split=split.name,
         **split_scores(item, len(split.classes)),
         n=len(split),
         n_classes=len(split.classes),
-        selected_on_test=found.choice,
+        selected_on_test=logits.choice,
         optimism=optimism,
     )
     return score, item
@@ -206,11 +206,11 @@ def _among_all(base: EvalSplit, new: EvalSplit) -> list[EvalSplit]:
     return [replace(part, name=name) for part, name in names]
 
 
-def _open_scores(parts: Sequence[EvalSplit], found: SplitLogits) -> tuple[OpenScore, list[Predictions]]:
+def _open_scores(parts: Sequence[EvalSplit], logits: SplitLogits) -> tuple[OpenScore, list[Predictions]]:
     """The scores of logits `(n_base + n_new, n_cls)`, of base images and then new images, among all names."""
     base, new = parts
-    base_score, base_item = scored(base, found.rows(slice(len(base))))
-    new_score, new_item = scored(new, found.rows(slice(len(base), None)))
+    base_score, base_item = scored(base, logits.rows(slice(len(base))))
+    new_score, new_item = scored(new, logits.rows(slice(len(base), None)))
     return OpenScore(base=base_score, new=new_score), [base_item, new_item]
 
 

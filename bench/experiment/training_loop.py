@@ -171,7 +171,7 @@ def fit(
 
     if candidates:
         candidates.plan(spans[-1].first_epoch, spans[-1].epochs)
-    before = checkpoint.load(lambda done: stage_of(done - 1)[1]) if checkpoint else None
+    before = checkpoint.load(lambda epochs_done: stage_of(epochs_done - 1)[1]) if checkpoint else None
     first, steps, loss = (before.epochs, before.steps, before.loss) if before else (0, 0, math.nan)
     for epoch in range(first, epochs):
         span, state = stage_of(epoch)

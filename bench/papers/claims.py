@@ -55,7 +55,9 @@ def known_of_board(board: Leaderboard, measure: str, difficulty: Mapping[str, fl
     )
 
 
-def regret_difference(known: method_choice.Known, a: method_choice.Policy, b: method_choice.Policy) -> MeanTest | None:
+def regret_difference(
+    choices: method_choice.Known, a: method_choice.Policy, b: method_choice.Policy
+) -> MeanTest | None:
     """Regret of policy B minus that of policy A, with the interval over the left-out datasets.
 
     The regret of a policy is the difference between the best method of the left-out dataset and the method that it
@@ -63,14 +65,14 @@ def regret_difference(known: method_choice.Known, a: method_choice.Policy, b: me
 
     Returns None with fewer than six evaluated datasets or fewer than two methods.
     """
-    judged = known.judged
+    judged = choices.judged
     if (
         len(judged) < FEWEST_FOR_THIRDS
-        or len(known.methods) < FEWEST_TO_CHOOSE
-        or any(known.zero_shot[i] is None for i in judged)
+        or len(choices.methods) < FEWEST_TO_CHOOSE
+        or any(choices.zero_shot[i] is None for i in judged)
     ):
         return None
-    gains = known.losses(b) - known.losses(a)
+    gains = choices.losses(b) - choices.losses(a)
     n, mean, error = len(gains), float(gains.mean()), method_choice.standard_error(gains)
     return MeanTest.from_error(mean, n, n, error, n - 1) if error else MeanTest(mean, n, n)
 

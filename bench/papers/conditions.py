@@ -88,12 +88,12 @@ _OPTIONS = tuple(axis.setting for axis in AXES if axis.setting)
 """Options of a run that a leaderboard lists with the settings; no published number has them."""
 
 
-def _same(ours: object, other: object) -> bool:
+def _same(first: object, second: object) -> bool:
     """Whether two settings are equal as JSON, whole numbers as floats."""
-    if type(ours) is type(other) and isinstance(ours, str | int | float):  # most settings, without JSON
-        return ours == other
+    if type(first) is type(second) and isinstance(first, str | int | float):  # most settings, without JSON
+        return first == second
     texts = {
         canonical_json(float(value) if isinstance(value, int) and not isinstance(value, bool) else value)
-        for value in (ours, other)
+        for value in (first, second)
     }
     return len(texts) == 1

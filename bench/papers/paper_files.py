@@ -220,7 +220,7 @@ def _problem(
     file: Path, text: str, lines: Mapping[tuple[str | int, ...], int], path: tuple[str, ...], error: ValidationError
 ) -> UsageError:
     """The first problem of a validation, with the line and, for a wrong key, near misses."""
-    first = min(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
+    first = min(error.errors(include_url=False), key=lambda problem: problem["type"] != "extra_forbidden")
     where = (*path, *first["loc"])
     problem = f"{'.'.join(map(str, where))}: {first['msg'].rstrip('.')}."
     if first["type"] == "extra_forbidden":

@@ -131,18 +131,18 @@ def all_datasets(request: SweepRequest) -> list[str]:
     return [*request.datasets, *request.targets]
 
 
-def _checked(given: str | Sequence[str], look_up: Any) -> list[str]:
+def _checked(texts: str | Sequence[str], look_up: Any) -> list[str]:
     """The given names, after `look_up`, which raises UnknownNameError for an unknown one."""
-    names = split_list([given] if isinstance(given, str) else given)
+    names = split_list([texts] if isinstance(texts, str) else texts)
     for name in names:
         look_up(name)
     return names
 
 
-def _refuse_others(problem: str, wanted: Sequence[str], known: Sequence[str]) -> None:
-    for name in wanted:
-        if name not in known:
-            raise UsageError(f"{problem} {name!r}. Allowed: {', '.join(dict.fromkeys(known))}.")
+def _refuse_others(problem: str, names: Sequence[str], allowed: Sequence[str]) -> None:
+    for name in names:
+        if name not in allowed:
+            raise UsageError(f"{problem} {name!r}. Allowed: {', '.join(dict.fromkeys(allowed))}.")
 
 
 def _narrowed(outlines: Sequence[Plan], methods: Sequence[str], datasets: Sequence[str]) -> list[Plan]:

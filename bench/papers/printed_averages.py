@@ -73,4 +73,4 @@ def convention(rows: Mapping[str, Mapping[str, str]], over: Sequence[str]) -> HC
     if numbers and len(numbers) == len(cells):
         recomputed[HConvention.MEAN_OF_H] = fmean(numbers)
     gaps = {how: abs(value - h) for how, value in recomputed.items() if abs(value - h) <= PRINTED_ROUNDING}
-    return min(gaps, key=lambda one: gaps[one], default=None)
+    return min(gaps, key=lambda how: gaps[how], default=None)

@@ -280,10 +280,10 @@ def _one_per_title(
 
 
 def _ranked(
-    rows: Sequence[PublishedRow], shown: str, tie: Callable[[PublishedRow], tuple[object, ...]]
+    rows: Sequence[PublishedRow], measure: str, tie: Callable[[PublishedRow], tuple[object, ...]]
 ) -> tuple[PublishedRow, ...]:
     """Complete rows first, then those that use only the labelled images, best first, with their sources in order."""
     rows = [replace(row, sources=tuple(sorted(row.sources))) for row in rows]
     return tuple(
-        sorted(rows, key=lambda row: (not row.complete, not row.plain, -row.averages.get(shown, -1.0), *tie(row)))
+        sorted(rows, key=lambda row: (not row.complete, not row.plain, -row.averages.get(measure, -1.0), *tie(row)))
     )

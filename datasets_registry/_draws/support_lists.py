@@ -167,10 +167,10 @@ def _resolved(
     return tuple(samples)
 
 
-def _key(path: str, known: Container[str]) -> str | None:
+def _key(path: str, keys: Container[str]) -> str | None:
     """The longest suffix of a path that is a key."""
     parts = PurePosixPath(path.replace("\\", "/")).parts
-    return next((key for i in range(len(parts)) if (key := "/".join(parts[i:])) in known), None)
+    return next((key for i in range(len(parts)) if (key := "/".join(parts[i:])) in keys), None)
 
 
 def _parse_manifest(path: Path, digest: str, content: Mapping[str, Any]) -> SupportList:

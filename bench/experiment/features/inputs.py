@@ -68,9 +68,9 @@ class Inputs:
             self._evaluated.get(addresses, lambda some: self._render(images, [views_of_samples[i] for i in some]))
         )
 
-    def _render(self, images: Images, shown: Sequence[tuple[Sample, View]]) -> list[NDArray[np.uint8]]:
+    def _render(self, images: Images, pairs: Sequence[tuple[Sample, View]]) -> list[NDArray[np.uint8]]:
         """Views as bytes, each `(size, size, 3)`; an image whose views follow each other is loaded once."""
-        grouped = [(key, [view for _, view in some]) for key, some in groupby(shown, lambda pair: pair[0].key)]
+        grouped = [(key, [view for _, view in some]) for key, some in groupby(pairs, lambda pair: pair[0].key)]
         rendered = parallel_map(grouped, lambda group: self._rendered.get_all(images, *group), self._decoders)
         return [view for some in rendered for view in some]
 
@@ -160,12 +160,12 @@ class Inputs:
         return on_device(rows.transpose(0, 1).contiguous(), self.backbone.device)
 
     def _addressed(
-        self, images: Images, shown: Sequence[tuple[Sample, View]], digest: Callable[[str], str] | None = None
+        self, images: Images, pairs: Sequence[tuple[Sample, View]], digest: Callable[[str], str] | None = None
     ) -> tuple[list[bytes], Callable[[Sequence[int]], Tensor]]:
         """The addresses of views of images, and a function that renders some of them."""
         digest = digest or images.digest
-        addresses = [address(digest(sample.key), view.key) for sample, view in shown]
-        return addresses, lambda some: self._normalised(self._render(images, [shown[i] for i in some]))
+        addresses = [address(digest(sample.key), view.key) for sample, view in pairs]
+        return addresses, lambda some: self._normalised(self._render(images, [pairs[i] for i in some]))
 
     def support_view(
         self, support: SupportSet, *, shots: int, seed: int, pool: UnlabelledImages | None = None

@@ -121,12 +121,12 @@ class EvaluatedViews:
                     self._store(self._blocks, addresses, pixels)
         return [pixels[a] for a in addresses]
 
-    def _read(self, blocks: BlockFolder, addresses: Sequence[bytes], found: dict[bytes, NDArray[np.uint8]]) -> None:
-        """Add the stored views that are not among `found`; the memory gets all views of their blocks."""
-        for block in blocks.read([addresses[i] for i in missing(addresses, found)]):
+    def _read(self, blocks: BlockFolder, addresses: Sequence[bytes], pixels: dict[bytes, NDArray[np.uint8]]) -> None:
+        """Add the stored views that are not among `pixels`; the memory gets all views of their blocks."""
+        for block in blocks.read([addresses[i] for i in missing(addresses, pixels)]):
             for name, row in block.rows.items():
-                found[name] = row.numpy()
-                self._memory.remember(name, found[name])
+                pixels[name] = row.numpy()
+                self._memory.remember(name, pixels[name])
 
     def _fits(self, blocks: BlockFolder, size: int) -> bool:
         """Whether `size` more bytes can be stored.
@@ -141,14 +141,14 @@ class EvaluatedViews:
                     self._stored += path.stat().st_size
         return self._stored + size <= self._limit
 
-    def _store(self, blocks: BlockFolder, addresses: Sequence[bytes], found: dict[bytes, NDArray[np.uint8]]) -> None:
+    def _store(self, blocks: BlockFolder, addresses: Sequence[bytes], pixels: dict[bytes, NDArray[np.uint8]]) -> None:
         """Write the views that are not stored yet. A failure is no error."""
         fresh = [addresses[i] for i in blocks.lacking(addresses)]
         if not fresh:
             return
         try:
             name_folder(blocks.folder, self._title)
-            size = blocks.add(fresh, torch.from_numpy(np.stack([found[a] for a in fresh])))
+            size = blocks.add(fresh, torch.from_numpy(np.stack([pixels[a] for a in fresh])))
         except CacheError as error:
             self._limit = -1
             _LOG.warning("%s Test images that are not stored are decoded in every run.", error)

@@ -368,16 +368,16 @@ def _end(key: str) -> str:
     return "/".join(key.split("/")[-2:])
 
 
-def _other_names(found: Sequence[str], ours: Sequence[str]) -> str:
-    if sorted(found) == sorted(ours):
+def _other_names(stated: Sequence[str], expected: Sequence[str]) -> str:
+    if sorted(stated) == sorted(expected):
         return (
-            f"its class names are those of the dataset in another order, first {found[0]!r} instead of {ours[0]!r}; "
-            "order labels and scores as the dataset does."
+            f"its class names are those of the dataset in another order, first {stated[0]!r} instead of "
+            f"{expected[0]!r}; order labels and scores as the dataset does."
         )
-    if len(found) != len(ours):
-        return f"it has {len(found)} class names, and the dataset has {len(ours)} here."
-    pairs = [(a, b) for a, b in zip(found, ours, strict=True) if a != b]
-    return f"{len(pairs)} of {len(ours)} class names differ, first {pairs[0][0]!r} instead of {pairs[0][1]!r}."
+    if len(stated) != len(expected):
+        return f"it has {len(stated)} class names, and the dataset has {len(expected)} here."
+    pairs = [(a, b) for a, b in zip(stated, expected, strict=True) if a != b]
+    return f"{len(pairs)} of {len(expected)} class names differ, first {pairs[0][0]!r} instead of {pairs[0][1]!r}."
 
 
 def dataset_called(name: str, source: Path) -> DatasetInfo:
