@@ -53,8 +53,8 @@ def import_catalogue(package: str, folders: Iterable[str], registry: "Registry[A
             _log.warning("warning: interrupted while %s was imported", module)
             raise
         except (Exception, SystemExit) as error:
-            shown = f"`python -c 'import {module}'` shows the traceback."
-            registry.leave_out(name, f"{_import_failure(module, f'{name}.py', error)} {shown}")
+            advice = f"`python -c 'import {module}'` shows the traceback."
+            registry.leave_out(name, f"{_import_failure(module, f'{name}.py', error)} {advice}")
             continue
         if name not in registry and not registry.names_of(module):
             registry.unavailable[name] = f"{module} registers nothing; it lacks `register_{registry.kind}`."
@@ -65,15 +65,15 @@ def _import_failure(module: str, file: str, error: BaseException) -> str:
     places = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
     if isinstance(error, SyntaxError):
         places.append((error.filename or "", error.lineno))
-    own = [f"{name}, line {line}" for name, line in places if Path(name).name == file]
-    return f"{own[-1] if own else module} cannot be imported: {type(error).__name__}: {_one_line(error)}."
+    lines = [f"{name}, line {line}" for name, line in places if Path(name).name == file]
+    return f"{lines[-1] if lines else module} cannot be imported: {type(error).__name__}: {_one_line(error)}."
 
 
 def _one_line(error: BaseException) -> str:
     pydantic = sys.modules.get("pydantic")  # its errors come from where it is loaded
     if pydantic is not None and isinstance(error, pydantic.ValidationError):
-        found = error.errors(include_url=False)
-        return "; ".join(": ".join([*map(str, one["loc"]), one["msg"]]) for one in found)
+        problems = error.errors(include_url=False)
+        return "; ".join(": ".join([*map(str, problem["loc"]), problem["msg"]]) for problem in problems)
     return error.msg if isinstance(error, SyntaxError) else str(error).rstrip(".")
 
 
@@ -259,8 +259,8 @@ def custom_folders() -> list[Path]:
     They are read when the catalogue is imported. Worker processes inherit the variable and the working folder, so they
     see the same datasets.
     """
-    named = os.environ.get(CUSTOM_FOLDERS_VARIABLE)
-    return [Path(named).expanduser()] if named else [Path(PROJECT_FOLDER), user_custom_folder()]
+    folder = os.environ.get(CUSTOM_FOLDERS_VARIABLE)
+    return [Path(folder).expanduser()] if folder else [Path(PROJECT_FOLDER), user_custom_folder()]
 
 
 def user_custom_folder() -> Path:
@@ -270,10 +270,10 @@ def user_custom_folder() -> Path:
 
 def custom_files(pattern: str) -> list[Path]:
     """Files in the custom folders that match a glob pattern, in order of precedence."""
-    found: list[Path] = []
+    files: list[Path] = []
     for folder in custom_folders():
         try:
-            found += sorted(folder.glob(pattern)) if folder.is_dir() else []
+            files += sorted(folder.glob(pattern)) if folder.is_dir() else []
         except OSError as error:
             _log.warning("The folder %s of custom datasets cannot be read (%s). Check its permissions.", folder, error)
-    return found
+    return files

@@ -20,8 +20,8 @@ def documentation_pages() -> dict[str, Path]:
     """
     inside = Path(bench.__file__).parent / "docs"
     folder = inside if inside.is_dir() else inside.parent.parent / "docs"
-    found = {page.stem: page for part in (".", "tutorials") for page in sorted((folder / part).glob("*.md"))}
-    return {name: page for name, page in found.items() if name not in _OF_THE_SITE}
+    pages = {page.stem: page for part in (".", "tutorials") for page in sorted((folder / part).glob("*.md"))}
+    return {name: page for name, page in pages.items() if name not in _OF_THE_SITE}
 
 
 def pages_table() -> Table:
@@ -39,5 +39,5 @@ def page_text(topic: Annotated[str, Arg("A topic, such as `datasets`. Default: l
 
 
 def _title(page: Path) -> str:
-    found = re.search(r"^# (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    return found[1] if found else page.stem
+    heading = re.search(r"^# (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return heading[1] if heading else page.stem

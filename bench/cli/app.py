@@ -106,7 +106,9 @@ def _place_below(context: Any, name: str) -> str:
     """Where a command of that name is, one level below; empty if it is not there."""
     below = context.command.commands.items()
     places = [
-        f"`{context.command_path} {group} {name}`" for group, one in below if name in getattr(one, "commands", ())
+        f"`{context.command_path} {group} {name}`"
+        for group, command in below
+        if name in getattr(command, "commands", ())
     ]
     return f" It is {' or '.join(places)}." if places else ""
 
@@ -139,8 +141,8 @@ def main() -> None:
         )
         if context and context.info_name == "run" and "unexpected extra argument" in message:
             advice = " Names of a list are separated by commas, without spaces, such as -m coop,apex."
-        if context and (found := re.match(r"No such command '([\w-]+)'", message)):
-            advice = _place_below(context, found[1])
+        if context and (unknown := re.match(r"No such command '([\w-]+)'", message)):
+            advice = _place_below(context, unknown[1])
         asks = f" See `{context.command_path} --help`." if context else ""
         stop = "" if message.endswith((".", "?", "!")) else "."
         code = _refuse(f"{message}{stop}{advice}{asks}") if message else 2

@@ -135,8 +135,8 @@ def _facts_of_package(name: str, package: str, folder: Path | None) -> list[dict
 
     Raises RegistrationError if it cannot be imported.
     """
-    ours = file_digests(Path(methods.__path__[0]))  # a method may derive from one of ours
-    key = "\n".join((bench.__version__, *ours, *file_digests(folder)))
+    our_digests = file_digests(Path(methods.__path__[0]))  # a method may derive from one of ours
+    key = "\n".join((bench.__version__, *our_digests, *file_digests(folder)))
     text = TextCache(user_cache_folder()).text(f"method-{slug(name)}", key, partial(_imported, name, package))
     return json.loads(text)  # type: ignore[no-any-return]
 
@@ -158,10 +158,10 @@ def _imported(name: str, package: str) -> str:
 
     catalogue = METHODS.entries  # first, so that a user's file cannot take the name of one of ours
     load_method_files(METHODS)
-    found = [cls for cls in catalogue.values() if f"{cls.__module__}.".startswith(f"{package}.")]
+    classes = [cls for cls in catalogue.values() if f"{cls.__module__}.".startswith(f"{package}.")]
     if name in METHODS.unavailable:
         raise RegistrationError(METHODS.unavailable[name])
-    return json.dumps([facts_as_json(_facts_with_code(cls)) for cls in found])
+    return json.dumps([facts_as_json(_facts_with_code(cls)) for cls in classes])
 
 
 @cache
@@ -214,17 +214,17 @@ def changed_recipe(method: str, protocol: str, shots: int, dataset: str, recipe:
     published = settled_recipe(facts.recipe_for(EvalProtocol(protocol)), shots, info)
     if published is None or recipe is None:
         return [] if published == recipe else ["recipe"]
-    theirs, ours = (recipe_for_dataset(dataset, values) for values in (published, recipe))
-    if canonical_json(theirs) == canonical_json(ours):  # as most are
+    expected, used = (recipe_for_dataset(dataset, values) for values in (published, recipe))
+    if canonical_json(expected) == canonical_json(used):  # as most are
         return []
-    keys = sorted((theirs.keys() | ours.keys()) - {"name", "source"})
-    return [f"recipe.{key}" for key in keys if _value(theirs, key) != _value(ours, key)]
+    keys = sorted((expected.keys() | used.keys()) - {"name", "source"})
+    return [f"recipe.{key}" for key in keys if _value(expected, key) != _value(used, key)]
 
 
 def recipe_for_dataset(dataset: str, recipe: Mapping[str, Any]) -> dict[str, Any]:
     """The values of a stored recipe on one dataset."""
-    own: Mapping[str, Any] = recipe.get("by_dataset", {}).get(dataset, {})
-    return {key: value for key, value in recipe.items() if key != "by_dataset"} | dict(own)
+    of_dataset: Mapping[str, Any] = recipe.get("by_dataset", {}).get(dataset, {})
+    return {key: value for key, value in recipe.items() if key != "by_dataset"} | dict(of_dataset)
 
 
 def _value(values: Mapping[str, Any], key: str) -> str | None:
@@ -248,8 +248,11 @@ def with_changed_settings(runs: pd.DataFrame) -> pd.DataFrame:
     recipes = list(zip(method, protocol, shots, dataset, recipe, strict=True))
     of_config = {key: _changed_config(*key) for key in set(configs)}  # few, since most runs share them
     of_recipe = {key: ("recipe",) if _is_changed_recipe(*key) else () for key in set(recipes)}
-    found = [",".join(of_config[one] + of_recipe[other]) for one, other in zip(configs, recipes, strict=True)]
-    return runs.assign(changed_settings=found)
+    changed = [
+        ",".join(of_config[config_key] + of_recipe[recipe_key])
+        for config_key, recipe_key in zip(configs, recipes, strict=True)
+    ]
+    return runs.assign(changed_settings=changed)
 
 
 def _changed_config(method: str, protocol: str, config: str | None) -> tuple[str, ...]:
@@ -258,5 +261,5 @@ def _changed_config(method: str, protocol: str, config: str | None) -> tuple[str
 
 def _is_changed_recipe(method: str, protocol: str, shots: int, dataset: str, recipe: str | None) -> bool:
     values = json.loads(recipe or "null")
-    named = values is None or values.get("name") in (None, *PUBLISHED_RECIPES)
-    return named and bool(changed_recipe(method, protocol, int(shots), dataset, values))
+    has_published_name = values is None or values.get("name") in (None, *PUBLISHED_RECIPES)
+    return has_published_name and bool(changed_recipe(method, protocol, int(shots), dataset, values))

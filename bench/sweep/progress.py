@@ -110,8 +110,8 @@ class SweepLog:
     def pace(self) -> str:
         """Failures, runs per minute and remaining time."""
         failures = f"{self.failed} failed, " if self.failed else ""
-        left = "" if self.seconds_left is None else f", {duration(self.seconds_left)} to go"
-        return f"{failures}{self.rate:.1f} a minute{left}"
+        to_go = "" if self.seconds_left is None else f", {duration(self.seconds_left)} to go"
+        return f"{failures}{self.rate:.1f} a minute{to_go}"
 
     def outcome_line(self, item: FinishedTask, *, again: bool) -> str:
         """One line about the outcome of a task; only the first line about a problem has its message."""

@@ -346,10 +346,10 @@ class SweepRequest(BaseModel):
     @classmethod
     def _runner(cls, value: str) -> str:
         try:
-            found = find_spec(value)
+            spec = find_spec(value)
         except (ImportError, ValueError):
-            found = None
-        if found is None:
+            spec = None
+        if spec is None:
             raise UsageError(f"--runner {value!r} is no Python module that can be imported here.")
         return value
 

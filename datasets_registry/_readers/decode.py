@@ -215,8 +215,8 @@ def _number_of_tiles(file: BinaryIO) -> int:
         file.seek(8 if large else 4)
         file.seek(*_values(order + offset, file))
         (entries,) = _values(order + number, file)
-        found = (_values(order + entry, file) for _ in range(min(entries, 2**16)))
-        return max((count for tag, _, count, _ in found if tag in (273, 324)), default=0)
+        tags = (_values(order + entry, file) for _ in range(min(entries, 2**16)))
+        return max((count for tag, _, count, _ in tags if tag in (273, 324)), default=0)
     except (struct.error, OSError, OverflowError, ValueError):
         return 0  # a damaged file, which Pillow refuses
 
@@ -255,10 +255,10 @@ _current = _Current()
 
 @contextmanager
 def _remarks() -> Iterator[list[str]]:
-    found: list[str] = []
-    _current.remarks = found
+    remarks: list[str] = []
+    _current.remarks = remarks
     try:
-        yield found
+        yield remarks
     finally:
         _current.remarks = None
 
@@ -301,8 +301,8 @@ def _undecodable(content: bytes, where: object, decoding: Decoding, error: Excep
     if isinstance(error, MemoryError):
         return BadImageError(where, "needs more memory than there is", _SMALLER, "too large")
     if unknown:
-        known = ", ".join(readable_formats())
-        why = f"cannot be decoded (of no known format: {known}): it is damaged or not an image"
+        formats = ", ".join(readable_formats())
+        why = f"cannot be decoded (of no known format: {formats}): it is damaged or not an image"
         return BadImageError(where, why, decoding.advice, "not an image, or damaged")
     kind = "truncated" if "truncated" in str(error) else "damaged"
     why = f"is {kind} ({' '.join(str(error).split()) or type(error).__name__})"

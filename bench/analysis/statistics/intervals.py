@@ -107,8 +107,8 @@ class MeanTest:
     ) -> MeanTest:
         """The test of a mean with a given standard error and degrees of freedom; `level` is that of the interval."""
         reach = float(stdtrit(df, 1 - (1 - level) / 2)) * error
-        found = cls(mean, n, groups, error, df, mean - reach, mean + reach, image_error=image_error)
-        return replace(found, p=found.p_against(0.0))
+        test = cls(mean, n, groups, error, df, mean - reach, mean + reach, image_error=image_error)
+        return replace(test, p=test.p_against(0.0))
 
     def p_against(self, value: float) -> float | None:
         """Two-sided p value against the mean `value`; None without a standard error."""

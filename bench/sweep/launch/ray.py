@@ -155,11 +155,11 @@ class RayPool(Pool):
             self._lose(ended, error, again)
             return False
         self._failed_starts = 0
-        done = store_result(result, self.around)
-        self._told(done)
-        if done.memory:  # frees the memory that is still in use
+        finished = store_result(result, self.around)
+        self._told(finished)
+        if finished.memory:  # frees the memory that is still in use
             ray.kill(ended.actor)
-        return not done.memory
+        return not finished.memory
 
     def _lose(self, ended: _Call, error: RayError, again: deque[Task]) -> None:
         """An actor ended without a result."""
