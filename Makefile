@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PIP = $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test test-programs test-portable test-all check lint format-check imports typecheck doctest docs format perf gpu reliability mistakes differential official lock release clean help
+.PHONY: demo test test-programs test-portable test-all check lint format-check imports typecheck doctest docs format perf gpu reliability differential official lock release clean help
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -74,9 +74,6 @@ gpu: $(VENV)/.dev ## measure on a GPU and write the table of docs/performance.md
 
 reliability: $(VENV)/.dev ## kill a sweep 200 times and compare the results byte by byte
 	ETL_BENCH_KILLS=200 $(BIN)/python -m pytest tests/reliability/test_kills.py
-
-mistakes: $(VENV)/.dev ## plant the recorded mistakes again, and see whether the tests still notice them (an hour)
-	$(BIN)/python -m tools.planted_mistakes compare
 
 differential: $(VENV)/.dev ## compare five methods with a plain re-implementation (FEATURES=folder of real CLIP features)
 	PYTHONPATH=.:tests/support:tests/reference $(BIN)/python tests/reference/differential.py $(if $(FEATURES),--features $(FEATURES))
