@@ -66,10 +66,14 @@ def test_nine_of_ten_settings_are_stated_by_a_source() -> None:
     assert stated[True] / stated.total() >= 0.9
 
 
-def test_settings_are_counted_by_what_states_them() -> None:
-    counts = counted_settings("coop")
+@pytest.mark.parametrize(
+    ("method", "unstated", "without"), [("coop", False, False), ("atprompt_on", True, False), ("apex", False, True)]
+)
+def test_settings_are_counted_by_what_states_them(method: str, unstated: bool, without: bool) -> None:
+    counts = counted_settings(method)
     assert (counts.unexplained, counts.missing) == (0, 0)
     assert counts.stated == counts.equal + counts.explained > counts.explained > 0
+    assert (counts.unstated > 0, counts.without > 0) == (unstated, without)
 
 
 @for_each("method", METHODS)
