@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PIP = $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test test-programs test-portable test-all check lint format-check imports typecheck doctest docs format perf gpu gpu-budgets reliability mistakes differential official lock release clean help
+.PHONY: demo test test-programs test-portable test-all check lint format-check imports typecheck doctest docs format perf gpu reliability differential official lock release clean help
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -58,7 +58,7 @@ typecheck: $(VENV)/.dev ## static types
 doctest: $(VENV)/.dev ## examples in docstrings; modules of packages that are not installed are skipped
 	$(BIN)/python -m pytest --quiet --doctest-modules --doctest-ignore-import-errors bench methods datasets_registry reports
 
-docs: $(VENV)/.dev ## compare the generated pages with the code, and build the documentation into build/docs
+docs: $(VENV)/.dev ## compare the generated files with the code, and build the documentation into build/docs
 	$(BIN)/python -m tools.generate_docs --check
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir build/docs
 
@@ -67,19 +67,13 @@ format: $(VENV)/.dev ## apply the style
 	$(BIN)/ruff format .
 
 perf: $(VENV)/.dev ## compare our implementation's time with a plain one's
-	OMP_WAIT_POLICY=PASSIVE PYTHONPATH=.:tests/support $(BIN)/python tests/perf/run.py
+	OMP_WAIT_POLICY=PASSIVE PYTHONPATH=.:tests/support $(BIN)/python -m tools.perf
 
-gpu: $(VENV)/.dev ## measure on a GPU for five minutes and write the table of docs/performance.md
-	PYTHONPATH=.:tests/perf $(BIN)/python tests/gpu/record.py
-
-gpu-budgets: $(VENV)/.dev ## count each method's operations, waits and transfers and write tests/gpu/budgets.json
-	PYTHONPATH=.:tests/support $(BIN)/python tests/gpu/device_budgets.py
+gpu: $(VENV)/.dev ## measure on a GPU and write the table of docs/performance.md
+	PYTHONPATH=.:tests/support $(BIN)/python -m tools.perf --gpu cuda --write docs/performance.md
 
 reliability: $(VENV)/.dev ## kill a sweep 200 times and compare the results byte by byte
-	$(BIN)/python tests/reliability/kills.py
-
-mistakes: $(VENV)/.dev ## plant the recorded mistakes again, and see whether the tests still notice them (an hour)
-	$(BIN)/python -m tools.planted_mistakes compare
+	ETL_BENCH_KILLS=200 $(BIN)/python -m pytest tests/reliability/test_kills.py
 
 differential: $(VENV)/.dev ## compare five methods with a plain re-implementation (FEATURES=folder of real CLIP features)
 	PYTHONPATH=.:tests/support:tests/reference $(BIN)/python tests/reference/differential.py $(if $(FEATURES),--features $(FEATURES))

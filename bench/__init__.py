@@ -37,17 +37,17 @@ def check_siblings(parent: Path, names: tuple[str, ...] = SIBLINGS) -> None:
         places = list(spec.submodule_search_locations or []) if spec else []
         if str(parent / name) in (str(Path(place).resolve()) for place in places):
             continue
-        found = places[0] if places else (spec.origin if spec else None)
+        where = places[0] if places else (spec.origin if spec else None)
         raise ImportError(
             f"The package {name!r} of clip-etl-bench should be {parent / name}, but "
-            f"{f'{found} is imported instead. {_way_out(found)}' if found else 'it was not found. Install it again.'}"
+            f"{f'{where} is imported instead. {_way_out(where)}' if where else 'it was not found. Install it again.'}"
         )
 
 
-def _way_out(found: str) -> str:
-    if any(part in ("site-packages", "dist-packages") for part in Path(found).parts):
+def _way_out(where: str) -> str:
+    if any(part in ("site-packages", "dist-packages") for part in Path(where).parts):
         return "Uninstall the distribution that owns it, or install clip-etl-bench into a fresh virtual environment."
-    return f"Rename {found}, or start Python in a folder (or with a script) that has no such package beside it."
+    return f"Rename {where}, or start Python in a folder (or with a script) that has no such package beside it."
 
 
 check_siblings(Path(__file__).resolve().parent.parent)

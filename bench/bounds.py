@@ -52,8 +52,8 @@ def plain_text(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    if not text.isprintable() and (found := CONTROL.search(text)):  # printable texts, which nearly all are, have none
-        raise ValueError(f"control character {found[0]!r} at position {found.start()}; use printable characters")
+    if not text.isprintable() and (control := CONTROL.search(text)):  # printable texts, which nearly all are, have none
+        raise ValueError(f"control character {control[0]!r} at position {control.start()}; use printable characters")
     return text
 
 

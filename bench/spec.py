@@ -113,8 +113,8 @@ def learned_values(fields: Callable[[str], object]) -> tuple[str, ...]:
         >>> learned_values({"support": "noisy:0.2", "teacher": None}.get)
         ('noisy:0.2', '', '')
     """
-    found = [(axis, fields(axis.name)) for axis in LEARNED]
-    return tuple(axis.of_board(str(value)) if isinstance(value, str) else "" for axis, value in found)
+    pairs = [(axis, fields(axis.name)) for axis in LEARNED]
+    return tuple(axis.of_board(str(value)) if isinstance(value, str) else "" for axis, value in pairs)
 
 
 def learned_texts(values: Sequence[str]) -> list[str]:

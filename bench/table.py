@@ -309,7 +309,9 @@ def _frame(tables: Sequence[Table]) -> pd.DataFrame:
     parts = [part for table in tables for part in (table, table.details) if part]
     rows = [{**row, **(table.setting or {})} for table in parts for row in table.rows]
     settings = [table.setting for table in tables if table.setting]
-    differing = [name for name in (settings[0] if settings else ()) if len({str(one[name]) for one in settings}) > 1]
+    differing = [
+        name for name in (settings[0] if settings else ()) if len({str(setting[name]) for setting in settings}) > 1
+    ]
     frame = pd.DataFrame(rows)
     return frame[[*differing, *(name for name in frame if name not in differing)]]
 
@@ -443,21 +445,21 @@ def grid_text(columns: Mapping[str, Sequence[str]], width: int | None, spare: Se
             out. The first two are always there. Words are broken only where what stays is too wide.
     """
     least = {title: _least(title, texts) for title, texts in columns.items()}
-    kept = set(columns)
+    kept_titles = set(columns)
     if width is not None:
         away = [title for title in spare if title in list(columns)[2:]]
         away += [title for title in reversed(list(columns)[2:]) if title not in away]
         removed = []
         for title in away:
-            if _total(least[name] for name in kept) > width:
-                kept.remove(title)
+            if _total(least[name] for name in kept_titles) > width:
+                kept_titles.remove(title)
                 removed.append(title)
         for title in reversed(removed):  # a wide column may have made room for a narrow one
-            if _total(least[name] for name in (*kept, title)) <= width:
-                kept.add(title)
-    left_out = [title for title in columns if title not in kept]
+            if _total(least[name] for name in (*kept_titles, title)) <= width:
+                kept_titles.add(title)
+    left_out = [title for title in columns if title not in kept_titles]
     line = f"left out in a line of this width: {', '.join(left_out)}"
-    grid = _drawn({title: texts for title, texts in columns.items() if title in kept}, width)
+    grid = _drawn({title: texts for title, texts in columns.items() if title in kept_titles}, width)
     return [grid, *([wrapped(line, width)] if left_out else [])]
 
 
@@ -492,14 +494,14 @@ def _widths(columns: Mapping[str, Sequence[str]], width: int | None) -> dict[str
     if width is None:
         return natural
     widths = {title: _least(title, texts) for title, texts in columns.items()}
-    left = width - _total(widths.values())
+    spare = width - _total(widths.values())
     for title in sorted(widths, key=lambda title: natural[title] - widths[title]):
-        more = max(min(natural[title] - widths[title], left), 0)
+        more = max(min(natural[title] - widths[title], spare), 0)
         widths[title] += more
-        left -= more
-    while left < 0 and max(widths.values(), default=0) > 1:
+        spare -= more
+    while spare < 0 and max(widths.values(), default=0) > 1:
         widths[max(widths, key=lambda title: widths[title])] -= 1
-        left += 1
+        spare += 1
     return widths
 
 
@@ -514,8 +516,8 @@ def _least(title: str, texts: Sequence[str]) -> int:
 
 
 def _total(widths: Iterable[int]) -> int:
-    known = list(widths)
-    return sum(known) + len(_GAP) * (len(known) - 1)
+    column_widths = list(widths)
+    return sum(column_widths) + len(_GAP) * (len(column_widths) - 1)
 
 
 def _cells(text: str) -> int:

@@ -54,6 +54,7 @@ from ._errors import ShotsError as ShotsError
 from ._errors import UnknownNameError as UnknownNameError
 from ._errors import did_you_mean as did_you_mean
 from ._errors import some as some
+from ._errors import spelling as spelling
 from ._limits import GIB as GIB
 from ._limits import LARGEST_CLASS_LIST as LARGEST_CLASS_LIST
 from ._limits import LARGEST_JSON as LARGEST_JSON
@@ -84,6 +85,7 @@ from ._readers.image_formats import IMAGE_FORMATS as IMAGE_FORMATS
 from ._readers.image_formats import image_suffixes as image_suffixes
 from ._readers.image_notes import ImageNotes as ImageNotes
 from ._registry import CUSTOM_FOLDERS_VARIABLE as CUSTOM_FOLDERS_VARIABLE
+from ._registry import METHOD_FILES_VARIABLE as METHOD_FILES_VARIABLE
 from ._registry import METHODS_GROUP as METHODS_GROUP
 from ._registry import NAME_PATTERN as NAME_PATTERN
 from ._registry import Registry as Registry
@@ -91,6 +93,9 @@ from ._registry import catalogue_modules as catalogue_modules
 from ._registry import custom_folders as custom_folders
 from ._registry import import_catalogue as import_catalogue
 from ._registry import load_entry_points as load_entry_points
+from ._registry import load_method_files as load_method_files
+from ._registry import method_files as method_files
+from ._registry import module_of_file as module_of_file
 from ._registry import user_custom_folder as user_custom_folder
 from ._types import BACKBONE_PREFIX as BACKBONE_PREFIX
 from ._types import ClassSet as ClassSet

@@ -305,7 +305,7 @@ def _image_fix(info: DatasetInfo, splits: DatasetSplits, code: str, keys: Sequen
 def _fingerprint(
     info: DatasetInfo, splits: DatasetSplits, opened: Sequence[_OpenedImage], split_file: Path | None
 ) -> dict[str, object]:
-    found: dict[str, object] = {
+    facts: dict[str, object] = {
         "version": FINGERPRINT_VERSION,
         "name": info.name,
         "images": splits.counts,
@@ -316,8 +316,8 @@ def _fingerprint(
         "contents": fingerprint(sorted([image.sample.key, image.digest or image.code] for image in opened)),
     }
     if split_file is not None:
-        found["split_file_sha256"] = hashlib.sha256(split_file.read_bytes()).hexdigest()
-    return found
+        facts["split_file_sha256"] = hashlib.sha256(split_file.read_bytes()).hexdigest()
+    return facts
 
 
 def last_fingerprint(name: str, data_root: Path | None) -> str | None:
@@ -338,21 +338,21 @@ def last_fingerprint(name: str, data_root: Path | None) -> str | None:
 def _checks_folder(data_root: Path) -> Path:
     """The folder of fingerprints: in the data root, or in the user's cache if the root belongs to another user."""
     try:
-        ours = not hasattr(os, "getuid") or data_root.stat().st_uid == os.getuid()
+        is_own = not hasattr(os, "getuid") or data_root.stat().st_uid == os.getuid()
     except OSError:
-        ours = True
-    if ours:
+        is_own = True
+    if is_own:
         return data_root / CHECKS_FOLDER
     digest = hashlib.sha256(str(data_root.resolve()).encode()).hexdigest()[:16]
     return user_cache_path("clip-etl-bench", appauthor=False) / "checks" / digest
 
 
-def _write(name: str, found: Mapping[str, object], data_root: Path) -> tuple[Path | None, list[Finding]]:
+def _write(name: str, facts: Mapping[str, object], data_root: Path) -> tuple[Path | None, list[Finding]]:
     file = _checks_folder(data_root) / f"{name}.json"
     partial = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         file.parent.mkdir(exist_ok=True, parents=True)
-        partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
         partial.replace(file)
     except OSError as error:
         text = f"The fingerprint could not be written to {file} ({error})."

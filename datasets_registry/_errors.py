@@ -37,14 +37,21 @@ class UnknownNameError(BenchError, KeyError):
         return str(self.args[0])
 
 
+def spelling(name: str) -> str:
+    """A name without case, blanks, hyphens and underscores: `Tip-Adapter-F` and `tip_adapter_f` are the same method."""
+    return "".join(c for c in name.casefold() if c not in " -_")
+
+
 def did_you_mean(name: str, known: Sequence[str], *, most: int = 3) -> str:
     """A question that names the known names closest to `name`, with a space in front; empty if none is close.
 
     Names that are much less similar than the closest one are left out.
     """
-    similarity = {one: difflib.SequenceMatcher(None, one, name).ratio() for one in known}
-    least = max(0.5, max(similarity.values(), default=0.0) - 0.25)
-    close = sorted((one for one in known if similarity[one] >= least), key=lambda one: -similarity[one])[:most]
+    typed = spelling(name)
+    similarity = {each: difflib.SequenceMatcher(None, spelling(each), typed).ratio() for each in known}
+    best = max(similarity.values(), default=0.0)
+    least = 1.0 if best == 1.0 else max(0.6, best - 0.25)
+    close = sorted((each for each in known if similarity[each] >= least), key=lambda each: -similarity[each])[:most]
     return f" Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
 
 

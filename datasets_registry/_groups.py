@@ -16,13 +16,13 @@ def group_notes(splits: DatasetSplits) -> Iterator[tuple[str, str]]:
     names = {part: {sample.group for sample in samples if sample.group} for part, samples in parts.items()}
     if not any(names.values()):
         return
-    for one, other in combinations(PARTS, 2):
-        if both := names[one] & names[other]:
-            images = sum(sample.group in both for sample in parts[other])
+    for first, second in combinations(PARTS, 2):
+        if both := names[first] & names[second]:
+            images = sum(sample.group in both for sample in parts[second])
             yield (
                 "groups-in-two-parts",
-                f"{len(both)} of {len(names[one] | names[other])} groups are in both {one} and {other}, with "
-                f"{images} of the {len(parts[other])} {other} images ({some(sorted(both))}). Scores are reported "
+                f"{len(both)} of {len(names[first] | names[second])} groups are in both {first} and {second}, with "
+                f"{images} of the {len(parts[second])} {second} images ({some(sorted(both))}). Scores are reported "
                 "as they are, and may be higher than on new groups.",
             )
     if without := sorted(sample.key for samples in parts.values() for sample in samples if not sample.group):

@@ -25,5 +25,5 @@ def plug_in_place(point: EntryPoint) -> Path | None:
 
 def file_digests(place: Path | None) -> list[str]:
     """The digests of a Python file, or of all in a folder."""
-    found = [] if place is None else sorted(place.rglob("*.py")) if place.is_dir() else [place]
-    return [f"{path} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in found if path.is_file()]
+    files = [] if place is None else sorted(place.rglob("*.py")) if place.is_dir() else [place]
+    return [f"{path} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files if path.is_file()]

@@ -75,9 +75,9 @@ def pretraining_overlap(info: DatasetInfo, backbone: str | None = None) -> tuple
     if backbone is None:
         return tuple(study.statement(info.name) for study in overlap_studies())
     tag = backbone.partition(".")[2]
-    found = tuple(study.statement(info.name) for study in overlap_studies() if tag.startswith(study.tags))
-    if found or not tag or tag.startswith(("random", "local-", "drawn")) or info.backbone is not None:
-        return found
+    statements = tuple(study.statement(info.name) for study in overlap_studies() if tag.startswith(study.tags))
+    if statements or not tag or tag.startswith(("random", "local-", "drawn")) or info.backbone is not None:
+        return statements
     return (f"Nothing is published about the overlap of {info.title} with the pretraining data of {backbone}.",)
 
 

@@ -4,6 +4,7 @@ A broken entry from outside the package is left out with one line of warning; th
 """
 
 import importlib
+import importlib.util
 import logging
 import os
 import pkgutil
@@ -19,7 +20,7 @@ from typing import Any, Generic, TypeVar
 
 from platformdirs import user_config_path
 
-from datasets_registry._errors import RegistrationError, UnknownNameError
+from datasets_registry._errors import RegistrationError, UnknownNameError, spelling
 
 T = TypeVar("T")
 
@@ -52,30 +53,27 @@ def import_catalogue(package: str, folders: Iterable[str], registry: "Registry[A
             _log.warning("warning: interrupted while %s was imported", module)
             raise
         except (Exception, SystemExit) as error:
-            registry.leave_out(name, _import_failure(module, error))
+            advice = f"`python -c 'import {module}'` shows the traceback."
+            registry.leave_out(name, f"{_import_failure(module, f'{name}.py', error)} {advice}")
             continue
-        if name not in registry and not registry.has_entry_of(module):
+        if name not in registry and not registry.names_of(module):
             registry.unavailable[name] = f"{module} registers nothing; it lacks `register_{registry.kind}`."
 
 
-def _import_failure(module: str, error: BaseException) -> str:
+def _import_failure(module: str, file: str, error: BaseException) -> str:
     """The error of an import, with the innermost line of the module's own file."""
-    file = f"{module.rpartition('.')[2]}.py"
     places = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
     if isinstance(error, SyntaxError):
         places.append((error.filename or "", error.lineno))
-    own = [f"{name}, line {line}" for name, line in places if Path(name).name == file]
-    return (
-        f"{own[-1] if own else module} cannot be imported: {type(error).__name__}: {_one_line(error)}. "
-        f"`python -c 'import {module}'` shows the traceback."
-    )
+    lines = [f"{name}, line {line}" for name, line in places if Path(name).name == file]
+    return f"{lines[-1] if lines else module} cannot be imported: {type(error).__name__}: {_one_line(error)}."
 
 
 def _one_line(error: BaseException) -> str:
     pydantic = sys.modules.get("pydantic")  # its errors come from where it is loaded
     if pydantic is not None and isinstance(error, pydantic.ValidationError):
-        found = error.errors(include_url=False)
-        return "; ".join(": ".join([*map(str, one["loc"]), one["msg"]]) for one in found)
+        problems = error.errors(include_url=False)
+        return "; ".join(": ".join([*map(str, problem["loc"]), problem["msg"]]) for problem in problems)
     return error.msg if isinstance(error, SyntaxError) else str(error).rstrip(".")
 
 
@@ -139,9 +137,9 @@ class Registry(Generic[T]):
         self._modules[name] = module
         return entry
 
-    def has_entry_of(self, module: str) -> bool:
-        """Whether a module has registered an entry under any name."""
-        return module in self._modules.values()
+    def names_of(self, module: str) -> list[str]:
+        """The names of the entries that a module has registered."""
+        return [name for name in self.entries if self._modules.get(name) == module]
 
     def get(self, name: str) -> T:
         """The entry of that exact name.
@@ -163,16 +161,23 @@ class Registry(Generic[T]):
         _log.warning("warning: %s %r is left out: %s", self.kind, name, line)
 
     def match(self, pattern: str) -> list[str]:
-        """The sorted names that match a shell-style pattern, or `all`; a plain name must exist."""
+        """The sorted names that match a shell-style pattern, or `all`; a plain name must exist.
+
+        Case, blanks, hyphens and underscores of a plain name do not matter: `EuroSAT` is `eurosat`.
+        """
         if pattern == "all":
             return sorted(self.entries)
         if not any(c in pattern for c in "*?["):
+            if pattern not in self.entries:
+                alike = [name for name in self.entries if spelling(name) == spelling(pattern)]
+                if len(alike) == 1:
+                    return alike
             self.get(pattern)
             return [pattern]
-        found = sorted(name for name in self.entries if fnmatchcase(name, pattern))
-        if not found:
+        matching = sorted(name for name in self.entries if fnmatchcase(name, pattern))
+        if not matching:
             raise UnknownNameError(self.kind, pattern, self.entries, self._advice())
-        return found
+        return matching
 
     def remove(self, name: str) -> None:
         """Remove an entry, for tests that register one."""
@@ -211,6 +216,38 @@ def load_entry_points(group: str, registry: Registry[Any]) -> None:
             registry.leave_out(point.name, reason)
 
 
+METHOD_FILES_VARIABLE = "ETL_BENCH_METHODS"
+
+
+def method_files() -> list[Path]:
+    """The user's own files of methods. Worker processes inherit the variable, so they see the same methods."""
+    return [Path(file) for file in os.environ.get(METHOD_FILES_VARIABLE, "").split(os.pathsep) if file]
+
+
+def module_of_file(path: Path) -> str:
+    """The name of the module that a user's file is imported as."""
+    return f"etl_bench_method_{path.stem}"
+
+
+def load_method_files(registry: Registry[Any]) -> None:
+    """Import the user's files that were not imported yet; one that cannot be imported is left out."""
+    for path in method_files():
+        name = module_of_file(path)
+        spec = importlib.util.spec_from_file_location(name, path)
+        if name in sys.modules or spec is None or spec.loader is None:
+            continue
+        registry.unavailable.pop(path.stem, None)
+        sys.modules[name] = module = importlib.util.module_from_spec(spec)
+        try:
+            with redirect_stdout(sys.stderr):
+                spec.loader.exec_module(module)
+            if len(registry.names_of(name)) != 1:
+                raise RegistrationError(f"it must register one {registry.kind}, with `register_method`")
+        except (Exception, SystemExit) as error:
+            del sys.modules[name]
+            registry.unavailable[path.stem] = _import_failure(str(path), path.name, error)
+
+
 CUSTOM_FOLDERS_VARIABLE = "ETL_BENCH_DATASETS"
 PROJECT_FOLDER = "etl-bench-datasets"
 
@@ -222,8 +259,8 @@ def custom_folders() -> list[Path]:
     They are read when the catalogue is imported. Worker processes inherit the variable and the working folder, so they
     see the same datasets.
     """
-    named = os.environ.get(CUSTOM_FOLDERS_VARIABLE)
-    return [Path(named).expanduser()] if named else [Path(PROJECT_FOLDER), user_custom_folder()]
+    folder = os.environ.get(CUSTOM_FOLDERS_VARIABLE)
+    return [Path(folder).expanduser()] if folder else [Path(PROJECT_FOLDER), user_custom_folder()]
 
 
 def user_custom_folder() -> Path:
@@ -233,10 +270,10 @@ def user_custom_folder() -> Path:
 
 def custom_files(pattern: str) -> list[Path]:
     """Files in the custom folders that match a glob pattern, in order of precedence."""
-    found: list[Path] = []
+    files: list[Path] = []
     for folder in custom_folders():
         try:
-            found += sorted(folder.glob(pattern)) if folder.is_dir() else []
+            files += sorted(folder.glob(pattern)) if folder.is_dir() else []
         except OSError as error:
             _log.warning("The folder %s of custom datasets cannot be read (%s). Check its permissions.", folder, error)
-    return found
+    return files

@@ -47,5 +47,5 @@ def wordings_of(dataset: str) -> Mapping[str, Wording]:
         'a centered satellite photo of lake or sea.'
     """
     path = resources.files("datasets_registry") / "data" / "wordings.toml"
-    found = [Wording.model_validate(item) for item in tomllib.loads(path.read_text(encoding="utf-8"))["wording"]]
-    return {wording.name: wording for wording in found if dataset in wording.datasets}
+    wordings = [Wording.model_validate(item) for item in tomllib.loads(path.read_text(encoding="utf-8"))["wording"]]
+    return {wording.name: wording for wording in wordings if dataset in wording.datasets}

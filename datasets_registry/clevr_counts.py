@@ -33,12 +33,12 @@ def _read(data_root: Path | None) -> DatasetSplits:
 def _samples(path: Path, part: str) -> tuple[Sample, ...]:
     try:
         scenes = read_json(path, most_values=LARGEST_JSON)["scenes"]
-        found = sorted((scene["image_filename"], len(scene["objects"]) - _FEWEST) for scene in scenes)
+        counts = sorted((scene["image_filename"], len(scene["objects"]) - _FEWEST) for scene in scenes)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"{path} of dataset 'clevr_counts' cannot be read as CLEVR's scenes ({error}). Unpack {_URL} again."
         ) from error
-    return tuple(Sample(f"{part}/{name}", label) for name, label in found)
+    return tuple(Sample(f"{part}/{name}", label) for name, label in counts)
 
 
 register_dataset(

@@ -30,13 +30,13 @@ def _read(data_root: Path | None) -> DatasetSplits:
     names = tuple(read_lines(folder / "variants.txt", "fgvc_aircraft"))
     label_of = {name: label for label, name in enumerate(names)}
     train, val, test = (_samples(folder / f"images_variant_{part}.txt", label_of) for part in PARTS)
-    found = _FOLDERS.find_images(root, [sample.key for sample in (*train, *val, *test)])
-    if found is None:
+    images_and_layout = _FOLDERS.find_images(root, [sample.key for sample in (*train, *val, *test)])
+    if images_and_layout is None:
         raise DataError(
             f"Images of 'fgvc_aircraft' that the lists in {folder} name are not below {image_folder}. "
             f"Unpack the archive from {_URL} again."
         )
-    images, layout = found
+    images, layout = images_and_layout
     return DatasetSplits(images, names, train, val, test, layout)
 
 

@@ -39,8 +39,8 @@ def _read(data_root: Path | None) -> DatasetSplits:
         name = f"Training/{label:05}"
         if not (folder / name).is_dir():
             raise DataError(f"No folder {folder / name} of dataset 'gtsrb'. Unpack GTSRB-Training_fixed.zip again.")
-        found = image_names(folder / name)[0]
-        training += [Sample(f"{name}/{image}", label, f"{name}/{image}".rpartition("_")[0]) for image in found]
+        file_names = image_names(folder / name)[0]
+        training += [Sample(f"{name}/{image}", label, f"{name}/{image}".rpartition("_")[0]) for image in file_names]
     images = listed_images("gtsrb", folder, test, "GTSRB_Final_Test_Images.zip")
     train, val = hold_out_validation(training, "gtsrb", groups=1)
     return DatasetSplits(images, packaged_names("gtsrb"), train, val, test, layout)

@@ -107,8 +107,8 @@ def _car_park(canvas: Array, rng: np.random.Generator) -> None:
     cars = [Figure("bar", 24 + cos * u - sin * v, 24 + sin * u + cos * v, 2.2, turn + 90) for u, v in places]
     paints = rng.integers(0, 6, len(cars)).tolist()
     for paintwork in range(4):  # the other two values are empty spaces
-        here = [car for car, chosen in zip(cars, paints, strict=True) if chosen == paintwork]
-        paint(canvas, mask(*here), jitter((150, 150, 155), rng, 90))
+        of_paintwork = [car for car, chosen in zip(cars, paints, strict=True) if chosen == paintwork]
+        paint(canvas, mask(*of_paintwork), jitter((150, 150, 155), rng, 90))
 
 
 def _tanks(canvas: Array, rng: np.random.Generator) -> None:

@@ -61,7 +61,7 @@ def test_the_method_of_the_guide_runs_from_one_new_file(source: Path) -> None:
     assert "use --protocol few-shot" in refused.stderr
 
 
-def test_the_dataset_of_the_guide_runs_from_one_new_file(source: Path) -> None:
+def test_the_dataset_of_the_guide_is_read_from_one_new_file(source: Path) -> None:
     (source / "datasets_registry" / "my_flowers.py").write_text(example("datasets_registry/my_flowers.py"))
     folder = source / "data" / "my_flowers"
     (folder / "images").mkdir(parents=True)
@@ -72,6 +72,6 @@ def test_the_dataset_of_the_guide_runs_from_one_new_file(source: Path) -> None:
             rows.append([f"{name}{i}.png", label, name])
     split = {"train": rows[::3], "val": rows[1::3], "test": rows[2::3]}
     (folder / "split_my_flowers.json").write_text(json.dumps(split))
-    command = "run -m zero_shot -d my_flowers -b ViT-tiny.random --protocol few-shot --data-root data --jobs 0"
-    ran = etl_bench(source, *command.split())
-    assert ran.returncode == 0, ran.stderr
+    checked = etl_bench(source, "datasets", "check", "my_flowers", "--data-root", "data", "--json")
+    (found,) = json.loads(checked.stdout)
+    assert (checked.returncode, found["fine"], found["checked_images"]) == (0, True, 6), checked.stderr

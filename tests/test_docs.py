@@ -6,19 +6,21 @@ import csv
 import importlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
-import typer
 from places import ROOT, SHARED
 from safetensors.torch import save_file
 
-from bench.cli.app import app
-from datasets_registry import DATASETS, get_dataset
-from methods import load_backbone, parse_backbone
+from bench.cli.app import command_tree
+from bench.sweep import offered_selections
+from datasets_registry import DATASETS, DrawRule, EvalProtocol, get_dataset
+from methods import list_methods, load_backbone, parse_backbone
 from tools import generate_docs
 
 DOCS = ROOT / "docs"
@@ -27,12 +29,12 @@ NOT_RUN = "not run by the tests: "
 BLOCK = re.compile(r"(?:<!-- (?P<marker>[^\n]*?) -->\n)?```(?P<language>\w+)\n(?P<code>.*?)```", flags=re.S)
 
 
-def test_a_missing_or_edited_page_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(generate_docs, "REFERENCE", tmp_path)
-    monkeypatch.setattr(generate_docs, "PAGES", {"a.md": lambda: "a\n", "b.md": lambda: "b\n", "c.md": lambda: "c\n"})
-    (tmp_path / "a.md").write_text("a\n")
-    (tmp_path / "b.md").write_text("edited\n")
-    assert generate_docs.outdated() == [tmp_path / "b.md", tmp_path / "c.md"]
+def test_a_missing_or_edited_file_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    same, edited, missing = (tmp_path / name for name in "abc")
+    monkeypatch.setattr(generate_docs, "COMMITTED", dict.fromkeys((same, edited, missing), lambda: "text\n"))
+    same.write_text("text\n")
+    edited.write_text("edited\n")
+    assert generate_docs.outdated() == [edited, missing]
 
 
 def test_the_page_on_the_way_of_a_run_names_twelve_files_and_what_stands_in_them() -> None:
@@ -50,16 +52,19 @@ def test_the_page_on_the_way_of_a_run_names_twelve_files_and_what_stands_in_them
 
 
 def test_the_tables_list_every_method_and_dataset_file() -> None:
-    for page, folder in (("methods.md", "methods"), ("datasets.md", "datasets_registry")):
+    pages = (generate_docs.methods_page, "methods"), (generate_docs.datasets_page, "datasets_registry")
+    for page, folder in pages:
         names = {path.stem for path in (ROOT / folder).glob("*.py") if not path.name.startswith("_")}
-        listed = set(re.findall(r"^\| \[?`(\w+)`", (DOCS / "reference" / page).read_text(encoding="utf-8"), flags=re.M))
-        assert names <= listed, page
+        assert names <= set(re.findall(r"^\| \[?`(\w+)`", page(), flags=re.M)), folder
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))], ids=lambda path: path.name)
 def test_links_lead_somewhere(page: Path) -> None:
+    """A reference page is made with the site, so only pages of the site lead to one."""
     links = re.findall(r"\]\((?!http|mailto)([^)#\s]+)", page.read_text(encoding="utf-8"))
-    assert [link for link in links if not (page.parent / link).exists()] == []
+    made = {DOCS / "reference" / name for name in generate_docs.REFERENCE_PAGES} if DOCS in page.parents else set()
+    targets = {link: (page.parent / link).resolve() for link in links}
+    assert [link for link, target in targets.items() if not (target.exists() or target in made)] == []
 
 
 def test_the_readme_counts_the_datasets_that_are_included() -> None:
@@ -87,6 +92,8 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     remote = re.compile(r"<(?:script|link|img)[^>]*(?:src|href)=[\"']https?://")
     assert [name for name, text in pages.items() if remote.search(text)] == []
     assert "notebook-output" in pages["notebooks/compare-methods.html"]
+    assert [name for name, text in pages.items() if re.search(r'role="dialog"(?! aria-label)', text)] == []
+    assert all(f"reference/{Path(name).stem}.html" in pages for name in generate_docs.REFERENCE_PAGES)
     for package in PACKAGES:
         text = pages[f"reference/api/{package}.html"]
         listed = set(re.findall(rf'id="{package}\.(\w+)"', text))
@@ -133,23 +140,19 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", sorted(path.stem for path in (DOCS / "tutorials").glob("*.md")))
 def test_a_tutorial_runs_as_printed_in_an_empty_folder(name: str, cache: Path, tmp_path: Path) -> None:
     """Blocks that download data or weights, or take longer than a minute, carry a marker and are not run."""
-    folder, programs, source = tmp_path / "work", tmp_path / "bin", ROOT
+    folder, programs = tmp_path / "work", tmp_path / "bin"
     folder.mkdir()
     programs.mkdir()
-    if name == "add-a-method":  # it writes into a clone
-        source = folder
-        for package in PACKAGES:
-            shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
-    run_shell(script(DOCS / "tutorials" / f"{name}.md"), folder, programs, cache, source)
+    run_shell(script(DOCS / "tutorials" / f"{name}.md"), folder, programs, cache)
     assert (folder / "runs" / "results.duckdb").is_file()
 
 
-def run_shell(code: str, folder: Path, programs: Path, cache: Path, source: Path = ROOT) -> str:
+def run_shell(code: str, folder: Path, programs: Path, cache: Path) -> str:
     """Run a shell script in a folder with our `etl-bench` and `python`; gives what it printed."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("ETL_BENCH_", "XDG_"))}
     environment |= {
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(source),
+        "PYTHONPATH": str(ROOT),
         "ETL_BENCH_CACHE": str(cache),
         "HOME": str(programs.parent),
     }
@@ -192,6 +195,29 @@ def test_the_readme_leads_from_a_folder_of_photographs_to_predictions(cache: Pat
     assert all(0 < float(row["probability"]) <= 1 for row in rows)
 
 
+def test_the_page_on_protocols_names_every_protocol_draw_and_rule_of_selection() -> None:
+    page = (DOCS / "protocols.md").read_text(encoding="utf-8")
+    rules = {rule for info in list_methods() for rule in offered_selections(info)}
+    assert [name for name in (*EvalProtocol, *get_args(DrawRule), *sorted(rules)) if f"| `{name}" not in page] == []
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))], ids=lambda path: path.name
+)
+def test_commands_in_blocks_exist_with_their_options(page: Path) -> None:
+    """Also those of guides, which no test runs as printed."""
+    blocks = [found for found in BLOCK.finditer(page.read_text(encoding="utf-8")) if found["language"] != "python"]
+    for line in "\n".join(found["code"].replace("\\\n", " ") for found in blocks).splitlines():
+        if (found := re.match(r"(?:\$ |[A-Z_]+=\S+ |\S+/)?etl-bench (.*)", line)) is None:
+            continue
+        command, words = command_tree(), shlex.split(found[1], comments=True)
+        while words and words[0] in getattr(command, "commands", {}):
+            command = command.commands[words.pop(0)]
+        assert command.name != command_tree().name, line
+        options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+        assert [word for word in words if word.startswith("-") and word not in options] == [], line
+
+
 def test_each_claim_of_why_believe_this_has_a_command_that_exists() -> None:
     """Targets of make, files and words of pytest, and commands whose arguments are understood."""
     text = (ROOT / "docs/why-believe-this.md").read_text(encoding="utf-8").partition("## What never ran")[0]
@@ -206,6 +232,6 @@ def test_each_claim_of_why_believe_this_has_a_command_that_exists() -> None:
             assert (ROOT / words[2]).exists()
         else:
             path = [word for word in words if word.islower() and not word.startswith("-")][:2]
-            command = typer.main.get_command(app)
+            command = command_tree()
             for word in path:
                 command = command.commands[word]

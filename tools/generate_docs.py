@@ -1,10 +1,10 @@
-"""Write the generated reference pages of the documentation: methods, datasets, protocols, commands and messages.
+"""What the code says about itself: the reference pages of the documentation, and files that are committed.
 
-    python -m tools.generate_docs            # rewrite docs/reference/*.md, and the facts of the methods
-    python -m tools.generate_docs --check    # exit code 1 and the names of the pages that are out of date
+    python -m tools.generate_docs            # rewrite the facts and the learned tensors of the methods
+    python -m tools.generate_docs --check    # exit code 1 and the names of the files that are out of date
 
-The pages list what ships with the repository. Plug-ins and datasets of the user are left out, so that the pages do not
-depend on the machine.
+The reference pages are in no folder: `tools/site_hooks.py` adds them to the site when it is built. They list what ships
+with the repository. Plug-ins and datasets of the user are left out, so that the pages do not depend on the machine.
 """
 
 import argparse
@@ -15,17 +15,14 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-import typer
-
 from bench.api.method_cards import LISTED, list_text
-from bench.cli.app import PANELS, app
+from bench.cli.app import PANELS, command_tree
 from bench.papers import (
     published_methods,
 )
-from bench.sweep import HOSO, offered_selections
+from bench.sweep import offered_selections
 from datasets_registry import (
     DatasetInfo,
-    DrawRule,
     EvalProtocol,
     list_datasets,
     overlap_studies,
@@ -53,9 +50,7 @@ from tools.official_settings.compared import (
 )
 
 ROOT = Path(__file__).resolve().parent.parent
-REFERENCE = ROOT / "docs" / "reference"
 COMMAND = "python -m tools.generate_docs"
-NOTE = f"<!-- Written by `{COMMAND}`; edit the code, not this page. -->\n"
 
 NEEDS = {
     "features": "frozen image features",
@@ -68,43 +63,6 @@ NEEDS = {
     "unlabelled": "frozen features of unlabelled images",
     "unlabelled_batches": "training batches of unlabelled images",
     "teacher": "features of a tuned model",
-}
-PROTOCOLS = {
-    EvalProtocol.FEW_SHOT: ("the shots of every class", "all test images, among all classes", "`all`"),
-    EvalProtocol.BASE_TO_NEW: (
-        "the shots of the base classes, the first half in label order",
-        "base test images among base classes, new test images among new classes; H is their harmonic mean",
-        "`base`, `new`; `open-base`, `open-new` among all classes",
-    ),
-    EvalProtocol.CROSS_DATASET: (
-        "the shots of every class of a source dataset",
-        "the source, and each target dataset among its own classes",
-        "`all`, one per target",
-    ),
-    EvalProtocol.DOMAIN_GENERALIZATION: (
-        "the shots of every class of a source dataset",
-        "the source, and targets with the source's classes in other images (ImageNetV2, -Sketch, -A, -R)",
-        "`all`, one per target",
-    ),
-    EvalProtocol.TEST_TIME: (
-        "no labelled images",
-        "all test images, among all classes, as a stream without labels whose order the seed draws",
-        "`all`",
-    ),
-}
-DRAWS = {
-    "coop": "The draw of CoOp and Dassl, image for image. The default.",
-    "coop-sorted": "The same draw over a sorted folder listing. Used on ImageNet, which has no split file.",
-    "nested": "The 1-shot set is a subset of the 2-shot set, which is a subset of the 4-shot set, and so on.",
-    "file": "A given list of images: `--support FILE`.",
-}
-SELECTIONS: dict[str, str] = {
-    "last": "The last epoch, without selection.",
-    "fixed": "The published values, without selection.",
-    "validation": "Selected on min(shots, 4) validation images per class.",
-    HOSO: "Selected on one shot of each class, which is held out of the training.",
-    "ensemble": "The class probabilities of all candidates are averaged, without selection.",
-    "oracle": "Selected on test labels. Marked as an oracle, never ranked, shown with its optimism.",
 }
 INTRO_METHODS = """
 Every method runs with its published settings unless `--set` changes them. `etl-bench methods NAME` prints the same
@@ -133,9 +91,6 @@ These datasets need no download and no data folder. `spectrum:shift=0.5` takes a
 the backbone) to 1 (nothing recognisable). The others take `test=N`, such as `spectrum_basic:test=10`, for N test images
 per class instead of 30.
 """
-RECIPES_NOTE = """*Published recipes* counts methods whose authors printed training settings for that protocol. Other
-methods reuse the settings of a related protocol, as the `source` of their recipe states.
-"""
 
 
 def shipped_methods() -> list[MethodInfo]:
@@ -157,7 +112,7 @@ def methods_page() -> str:
     ]
     head = _table(("name", "title", "family", "paper", "trained", "new classes"), rows)
     sections = "".join(_method_section(info) for info in infos)
-    return f"{NOTE}# Methods\n{INTRO_METHODS}\n{head}\n{sections}"
+    return f"# Methods\n{INTRO_METHODS}\n{head}\n{sections}"
 
 
 def _formula(name: str) -> str:
@@ -212,18 +167,31 @@ The settings of each method as its official code states them, by protocol, datas
 tools.official_settings` reads them from the repositories at the stated commits, and a test compares each with what a
 run has. *Holds* is empty where a value holds for all published protocols, the eleven datasets and all shots. A row has
 the file and the line of its first source. `not stated`: no source states it. `none`: the official code has no such
-setting. `words` are texts that no setting gives.
+setting. `words` are texts that no setting gives. The counts are of cells: a setting of a method with one protocol, one
+dataset and one number of shots.
 The recipes are fields of [`Recipe`](api/methods.md); `data` is the same for all methods.
 """
 
 
 def settings_page() -> str:
-    """The summary of official settings, and a table for each method."""
-    counted = {info.name: counted_settings(info.name) for info in shipped_methods()}
-    rows = [(f"[`{name}`](#{name})", *_counts_of(found)) for name, found in counted.items()]
-    rows.append(("all", *_counts_of(sum(counted.values(), CountedSettings()))))
-    parts = [f"{NOTE}# Official settings\n{INTRO_SETTINGS}\n", _table(SETTINGS_HEAD, rows)]
-    for name in counted:
+    """Official settings, counted by setting and by method, and a table for each method."""
+    by_setting: dict[str, CountedSettings] = {}
+    by_method: dict[str, CountedSettings] = {}
+    for info in shipped_methods():
+        by_method[info.name] = counted_settings(info.name)
+        for setting, counts in counted_by_setting(info.name).items():
+            group, _, field = setting.rpartition(".")
+            kind = {"": "settings of the method", "words": "words", "recipe": field}.get(group, setting)
+            by_setting[kind] = by_setting.get(kind, CountedSettings()) + counts
+    total = ("all", *_counts_of(sum(by_method.values(), CountedSettings())))
+    kinds = [(f"`{kind}`" if " " not in kind else kind, *_counts_of(n)) for kind, n in sorted(by_setting.items())]
+    methods = [(f"[`{name}`](#{name})", *_counts_of(n)) for name, n in by_method.items()]
+    parts = [
+        f"# Official settings\n{INTRO_SETTINGS}\n",
+        f"## By setting\n\n{_table(('setting', *SETTINGS_HEAD), [*kinds, total])}\n",
+        f"## By method\n\n{_table(('method', *SETTINGS_HEAD), [*methods, total])}",
+    ]
+    for name in by_method:
         table = [
             (f"`{one.setting}`", one.holds, _code(one.official), _code(one.ours), one.where, one.remark)
             for one in compared_settings(name)
@@ -232,30 +200,13 @@ def settings_page() -> str:
     return "".join(parts)
 
 
-def parity_page() -> str:
-    """The page of agreement with official code, with the present summary of the settings."""
-    text = (ROOT / "docs" / "parity.md").read_text(encoding="utf-8")
-    before, mark, rest = text.partition(SUMMARY_BEGINS)
-    _, end, after = rest.partition(SUMMARY_ENDS)
-    found: dict[str, CountedSettings] = {}
-    for info in shipped_methods():
-        for setting, counts in counted_by_setting(info.name).items():
-            group, _, field = setting.rpartition(".")
-            kind = {"": "settings of the method", "words": "words", "recipe": field}.get(group, setting)
-            found[kind] = found.get(kind, CountedSettings()) + counts
-    rows = [(f"`{kind}`" if " " not in kind else kind, *_counts_of(counts)) for kind, counts in sorted(found.items())]
-    rows.append(("all", *_counts_of(sum(found.values(), CountedSettings()))))
-    return f"{before}{mark}\n{_table(('setting', *SETTINGS_HEAD[1:]), rows)}{end}{after}"
-
-
-SUMMARY_BEGINS, SUMMARY_ENDS = (f"<!-- settings, written by `{COMMAND}` -->", "<!-- end of settings -->")
 LONGEST_VALUE = 300
 """Characters of a value in a table; long lists of templates are cut."""
-SETTINGS_HEAD = ("method", "settings", "stated", "as ours", "ours differs, with a reason", "not stated", "only ours")
+SETTINGS_HEAD = ("settings", "stated", "as ours", "ours differs, with a reason", "not stated", "only ours")
 
 
 def _counts_of(found: CountedSettings) -> tuple[object, ...]:
-    """The cells of a method: a setting with one protocol, dataset and number of shots."""
+    """The counts of cells, in the order of `SETTINGS_HEAD`."""
     cells = found.stated + found.unstated
     numbers = (cells, found.stated, found.equal, found.explained, found.unstated, found.without)
     return tuple(f"{number:,}" for number in numbers)
@@ -293,7 +244,7 @@ def datasets_page() -> str:
     )
     sections = "".join(_dataset_section(info) for info in published)
     return (
-        f"{NOTE}# Datasets\n{INTRO_DATASETS}\n## Published datasets\n\n{head}\n"
+        f"# Datasets\n{INTRO_DATASETS}\n## Published datasets\n\n{head}\n"
         f"## Synthetic datasets\n{INTRO_SYNTHETIC}\n{synthetic}\n"
         f"## Overlap with pretraining data\n{INTRO_OVERLAP}\n{overlap}{sections}"
     )
@@ -324,52 +275,9 @@ def _counts(info: DatasetInfo) -> str:
     return " / ".join(f"{info.expected.get(part, 0):,}" for part in ("train", "val", "test"))
 
 
-def protocols_page() -> str:
-    """Protocols, draws and selection rules, with how many methods each of them allows."""
-    infos = shipped_methods()
-    protocols = [
-        (f"`{p}`", *PROTOCOLS[p], sum(p in info.recipes for info in infos), _allowed(p, infos)) for p in EvalProtocol
-    ]
-    selections = [
-        (
-            f"`{rule}`",
-            SELECTIONS[rule],
-            _names([i.name for i in infos if rule in offered_selections(i)], [i.name for i in infos]),
-        )
-        for rule in SELECTIONS
-    ]
-    return "\n".join(
-        (
-            f"{NOTE}# Protocols in short\n",
-            "[Protocols and conventions](../protocols.md) defines each number.\n",
-            "## `--protocol`\n",
-            _table(("protocol", "trained on", "scored on", "splits", "published recipes", "methods"), protocols),
-            RECIPES_NOTE,
-            "## `--draw`\n",
-            _table(("draw", "which images"), [(f"`{rule}`", DRAWS[rule]) for rule in get_args(DrawRule)]),
-            "## `--selection`\n",
-            _table(("selection", "what decides", "methods"), selections),
-        )
-    )
-
-
-def _names(some: Sequence[str], everything: Sequence[str]) -> str:
-    """Some of the names, or `all but` the others if they are most of the names."""
-    most = len(some) > len(everything) / 2
-    shown = ", ".join(f"`{name}`" for name in everything if (name in some) is not most)
-    return f"all but {shown}" if most else shown
-
-
-def _allowed(protocol: EvalProtocol, infos: Sequence[MethodInfo]) -> str:
-    if protocol is EvalProtocol.TEST_TIME:
-        return f"{sum(info.reads_test_stream for info in infos)} of {len(infos)}, and zero-shot"
-    fits = [i for i in infos if not i.reads_test_stream and (i.open_vocabulary or protocol is EvalProtocol.FEW_SHOT)]
-    return f"{len(fits)} of {len(infos)}"
-
-
 def commands_page() -> str:
     """Every command of `etl-bench` with its arguments and options."""
-    group: Any = typer.main.get_command(app)
+    group: Any = command_tree()
     sections = list(_commands(group, "etl-bench"))
     panels = {name: panel for panel, commands in PANELS.items() for name in commands}
     contents = "\n".join(
@@ -386,7 +294,7 @@ def commands_page() -> str:
     )
     pages = "".join(_command_section(name, command) for name, command in sections)
     intro = "`etl-bench COMMAND --help` prints the same. Exit codes and `--json` are described with each command."
-    return f"{NOTE}# Commands\n\n{intro}\n\n{contents}{pages}"
+    return f"# Commands\n\n{intro}\n\n{contents}{pages}"
 
 
 def _commands(command: Any, name: str) -> Iterable[tuple[str, Any]]:
@@ -481,7 +389,7 @@ def published_page() -> str:
     ]  # fmt: skip
     return "\n".join(
         (
-            f"{NOTE}# Published numbers\n",
+            "# Published numbers\n",
             "`etl-bench papers published` prints the numbers.\n",
             "## What methods use besides the labelled images\n",
             "Methods of this package are in [Methods](methods.md).\n",
@@ -490,38 +398,39 @@ def published_page() -> str:
     )
 
 
-PAGES: dict[str | Path, Callable[[], str]] = {
-    ROOT / "methods" / "_assets" / FACTS_FILE: method_facts,  # first, since pages read it
+REFERENCE_PAGES: dict[str, Callable[[], str]] = {
     "methods.md": methods_page,
     "datasets.md": datasets_page,
-    "protocols.md": protocols_page,
     "commands.md": commands_page,
     "messages.md": messages_page,
     "published.md": published_page,
     "official-settings.md": settings_page,
-    ROOT / "docs" / "parity.md": parity_page,
+}
+"""The pages of the site's folder `reference`, by name."""
+COMMITTED: dict[Path, Callable[[], str]] = {
+    ROOT / "methods" / "_assets" / FACTS_FILE: method_facts,  # first, since the others read it
     ROOT / "bench" / "api" / LISTED: learned_tensors,
 }
+"""The files of the repository that are written here."""
 
 
 def outdated() -> list[Path]:
-    """The pages on disk that differ from the generated text. A file name is in `REFERENCE`; a path is complete."""
-    paths = {REFERENCE / name: page() for name, page in PAGES.items()}
-    return [path for path, text in paths.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
+    """The committed files that differ from the generated text."""
+    texts = {path: write() for path, write in COMMITTED.items()}
+    return [path for path, text in texts.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
 
 
 def main() -> None:
-    """Write the pages, or with --check compare them."""
-    parser = argparse.ArgumentParser(prog=COMMAND, description="Write the generated reference pages.")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if a page is out of date")
+    """Write the committed files, or with --check compare them."""
+    parser = argparse.ArgumentParser(prog=COMMAND, description="Write the generated files of the repository.")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if a file is out of date")
     if parser.parse_args().check:
         if stale := outdated():
             names = ", ".join(str(path.relative_to(ROOT)) for path in stale)
             sys.exit(f"Out of date: {names}. Run `{COMMAND}` and commit the result.")
         return
-    REFERENCE.mkdir(parents=True, exist_ok=True)
-    for name, page in PAGES.items():
-        (REFERENCE / name).write_text(page(), encoding="utf-8")
+    for path, write in COMMITTED.items():
+        path.write_text(write(), encoding="utf-8")
 
 
 if __name__ == "__main__":

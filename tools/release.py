@@ -29,7 +29,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("--version",),
     ("--help",),
     ("methods",),
-    ("docs", "protocols"),
+    ("doctor", "docs", "protocols"),
     ("demo", "--quick", "--runs", "runs/demo", "--out", "site"),
 )
 """What the installed command must do, in an empty folder."""

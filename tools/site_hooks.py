@@ -1,7 +1,7 @@
 """Hooks of the documentation site.
 
-Each notebook of docs/ becomes a page, the report of published numbers is part of the site, and pages of the root keep
-their links.
+Each notebook of docs/ becomes a page, the reference pages and the report of published numbers are made here, and pages
+of the root keep their links.
 """
 
 import json
@@ -15,6 +15,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from bench.api import report_request, write_report
+from tools.generate_docs import REFERENCE_PAGES
 
 INCLUDED = re.compile(r'^--8<-- "(\w+\.md)"$', re.MULTILINE)
 
@@ -32,8 +33,10 @@ LEADERBOARD = "published-leaderboard.html"
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Replace each notebook by its page, and add the report of published numbers."""
+    """Replace each notebook by its page, and add the reference pages and the report of published numbers."""
     files.append(File.generated(config, LEADERBOARD, content=published_report()))
+    for name, text_of in REFERENCE_PAGES.items():
+        files.append(File.generated(config, f"reference/{name}", content=text_of()))
     for file in list(files):
         if file.src_uri.endswith(".ipynb"):
             page = NotebookPage(file.src_uri, file.src_dir, config.site_dir, config.use_directory_urls)

@@ -1,4 +1,4 @@
-"""Hooks of the documentation site: the sizes and colours of the report, and what scrolls can be reached by keyboard."""
+"""Hooks of the documentation site: the sizes and colours of the report, and what keyboards and screen readers need."""
 
 import re
 from pathlib import Path
@@ -14,6 +14,8 @@ _WIDE = re.compile(r"<(?:table|pre)(?=[ >])|<div class=\"notebook-output\"")
 """What scrolls where a window is narrow."""
 _PARTS = re.compile(r' role="graphics-(?:symbol|object)"')
 """Roles within a picture, which is described as a whole."""
+_SEARCH = 'data-md-component="search" role="dialog"'
+"""The theme's search, a dialog without a name."""
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -29,4 +31,8 @@ def on_page_content(html: str, **_: Any) -> str:
 
 def on_post_page(output: str, **_: Any) -> str:
     """Name the dialog of the search."""
-    return output.replace('role="dialog"', 'role="dialog" aria-label="Search"')
+    return output.replace(_SEARCH, f'{_SEARCH} aria-label="Search"')
+
+
+on_post_template = on_post_page
+"""The same for 404.html, which the theme makes from a template and not from a page."""

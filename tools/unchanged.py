@@ -64,12 +64,12 @@ MASKS = (
 
 def said(*words: str) -> str:
     """What a command prints on standard output, with its exit code or error, after a line that names it."""
-    from bench.cli.app import app
+    from bench.cli.app import command_tree
 
     stream = io.StringIO()
     with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(io.StringIO()):
         try:
-            code = app(list(words), prog_name="etl-bench", standalone_mode=False)
+            code = command_tree()(list(words), prog_name="etl-bench", standalone_mode=False)
         except Exception as error:
             code = f"{type(error).__name__}: {' '.join(str(error).split())}"
     return f"$ etl-bench {' '.join(words)}\n{stream.getvalue()}exit code: {code or 0}\n"
@@ -82,16 +82,14 @@ def all_of(commands: Iterator[tuple[str, ...]] | list[str]) -> str:
 
 def helps() -> Iterator[tuple[str, ...]]:
     """The words that print the help of each command and group."""
-    import typer
-
-    from bench.cli.app import app
+    from bench.cli.app import command_tree
 
     def below(command: Any, words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
         yield (*words, "--help")
         for name in getattr(command, "list_commands", lambda _: [])(None):
             yield from below(command.get_command(None, name), (*words, name))
 
-    return below(typer.main.get_command(app), ())
+    return below(command_tree(), ())
 
 
 def names(*listing: str) -> list[str]:

@@ -57,5 +57,5 @@ def out_of_memory(error: BaseException) -> bool:
     """Whether an error means that memory ran out: a MemoryError, or one of torch's errors on any device."""
     if isinstance(error, MemoryError):
         return True
-    named = {kind.__name__ for kind in type(error).__mro__}
-    return "OutOfMemoryError" in named or (isinstance(error, RuntimeError) and bool(_NO_MEMORY.search(str(error))))
+    kind_names = {kind.__name__ for kind in type(error).__mro__}
+    return "OutOfMemoryError" in kind_names or (isinstance(error, RuntimeError) and bool(_NO_MEMORY.search(str(error))))

@@ -8,5 +8,5 @@ def total(*parts: float | None) -> float | None:
         >>> total(1.0, 2.0), total(1.0, None)
         (3.0, None)
     """
-    known = [part for part in parts if part is not None]
-    return sum(known) if len(known) == len(parts) else None
+    numbers = [part for part in parts if part is not None]
+    return sum(numbers) if len(numbers) == len(parts) else None

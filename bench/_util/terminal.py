@@ -41,8 +41,8 @@ def wrapped(text: str, width: int | None) -> str:
     if width is None:
         return text
     wrapper = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
-    kept = with_whole_commands(text)
-    parts = ([part] if part.startswith("  ") else wrapper.wrap(part) or [""] for part in kept.split("\n"))
+    unbroken = with_whole_commands(text)
+    parts = ([part] if part.startswith("  ") else wrapper.wrap(part) or [""] for part in unbroken.split("\n"))
     return spaced("\n".join(line for lines in parts for line in lines))
 
 

@@ -163,7 +163,7 @@ def _lead(difference: NDArray[np.float64], names: Sequence[str]) -> Lead:
 def _by_chance(table: ScoreTable, measure: str) -> tuple[float, int] | None:
     """What chance in the zero-shot accuracy adds on hard datasets, and the mean number of test images."""
     split, chance = classes_of(measure), table.difficulty[measure].get("chance", {})
-    accuracy = {name: found for name in table.datasets if (found := table.zero_shot.get(name, {}).get(split))}
+    accuracy = {name: fraction for name in table.datasets if (fraction := table.zero_shot.get(name, {}).get(split))}
     if not accuracy or any(name not in chance or not table.images.get(name) for name in accuracy):
         return None
     return gain_by_chance(accuracy, chance, table.images), round(np.mean([table.images[n] for n in accuracy]))
@@ -173,9 +173,9 @@ def _groups(
     gain: NDArray[np.float64], columns: Sequence[Sequence[int]], names: Sequence[str], difficulty: Mapping[str, float]
 ) -> GroupGains:
     easy, medium, hard = columns
-    known = sorted((index for index, name in enumerate(names) if name in difficulty), key=lambda index: names[index])
-    along = scaled(RTD, [difficulty[names[index]] for index in known])
-    several = len(known) >= 3 and np.ptp(along) > 0
+    measured = sorted((index for index, name in enumerate(names) if name in difficulty), key=lambda index: names[index])
+    along = scaled(RTD, [difficulty[names[index]] for index in measured])
+    several = len(measured) >= 3 and np.ptp(along) > 0
     return GroupGains(
         on_easy=float(gain[list(easy)].mean()),
         on_medium=_mean_on(gain, medium),
@@ -183,7 +183,7 @@ def _groups(
         n_easy=len(easy),
         n_medium=len(medium),
         n_hard=len(hard),
-        trend=carried_trend([names[index] for index in known], along, gain[known]) if several else None,
+        trend=carried_trend([names[index] for index in measured], along, gain[measured]) if several else None,
     )
 
 
@@ -194,7 +194,7 @@ def _advice(table: ScoreTable, measure: str, rows: Mapping[str, NDArray[np.float
     if baseline not in rows or min(len(keys), n) < FEWEST_TO_CHOOSE:
         return None
     values = np.array([rows[key] - rows[baseline] for key in keys])
-    known = Known(tuple(keys), table.datasets, values, (None,) * n, (None,) * n)
-    gains = [float(values[known.chosen(Policy.AVERAGE, left), left]) for left in range(n)]
+    choices = Known(tuple(keys), table.datasets, values, (None,) * n, (None,) * n)
+    gains = [float(values[choices.chosen(Policy.AVERAGE, dataset), dataset]) for dataset in range(n)]
     gain, below = float(np.mean(gains)), sum(value < -TINY for value in gains)
     return Pick(baseline if gain < WORTHWHILE else keys[0], gain, below, n)

@@ -151,12 +151,12 @@ def _columns(board: Leaderboard, verdicts: Mapping[str, Verdict], *, costs: bool
     def score(measure: str, row: Row) -> object:
         if row[measure] is None:
             return NOT_COMPUTED if measure == OPEN and row["n"] else None
-        found = Score.of(row[measure], row[f"{measure}_low"], row[f"{measure}_high"])
-        return replace(found, reach=found.reach if intervals else "", mark=marks[measure].get(row["entry"], Mark.NONE))
+        cell = Score.of(row[measure], row[f"{measure}_low"], row[f"{measure}_high"])
+        return replace(cell, reach=cell.reach if intervals else "", mark=marks[measure].get(row["entry"], Mark.NONE))
 
     def on_target(dataset: str, row: Row) -> object:
-        found = board.score(row["entry"], dataset, ALL)
-        return None if found is None else Score.of(found.mean, found.low, found.high)
+        estimate = board.score(row["entry"], dataset, ALL)
+        return None if estimate is None else Score.of(estimate.mean, estimate.low, estimate.high)
 
     marks = {measure: _marks(verdicts[measure]) if measure in verdicts else {} for measure in _measures(board)}
     columns = [Column("rank", lambda row: row["rank"]), Column("method", _marked_title)]
@@ -222,9 +222,9 @@ def dataset_table(
             return None
         if (estimate := board.score(key, dataset, measure)) is None:
             return NOT_COMPUTED
-        found, (n, expected) = Score.of(estimate.mean, estimate.low, estimate.high), board.scored(key, dataset)
+        cell, (n, expected) = Score.of(estimate.mean, estimate.low, estimate.high), board.scored(key, dataset)
         coverage, mark = ("", marks[dataset].get(key, Mark.NONE)) if n == expected else (f"{n}/{expected}", Mark.NONE)
-        return Score(found.mean, found.reach if intervals else "", mark, coverage)
+        return Score(cell.mean, cell.reach if intervals else "", mark, coverage)
 
     names = [Column("rank", lambda row: row["rank"]), Column("method", _marked_title)]
     scores = [Column(titles.get(name, name), partial(score, name)) for name in board.datasets]

@@ -32,38 +32,42 @@ def calibration_by_run(outcomes: pd.DataFrame) -> CalibrationByRun:
     alike: dict[bytes, list[Any]] = defaultdict(list)  # most runs have the same images
     for place, at in rows_of.items():
         alike[label[at].tobytes()].append(place)
-    known = {}
+    calibration = {}
     for places in alike.values():
         at = np.stack([rows_of[place] for place in places])
         metrics = metrics_of_runs(label[at[0]], {name: values[at] for name, values in columns.items()})
         for number, (run_id, split) in enumerate(places):
-            known[str(run_id), str(split)] = {"n": float(at.shape[1])} | {
+            calibration[str(run_id), str(split)] = {"n": float(at.shape[1])} | {
                 name: float(metrics[name][number])
                 for measure in MEASURES
                 for name in (measure, f"{measure}_variance")
                 if math.isfinite(metrics[name][number])
             }
-    return known
+    return calibration
 
 
-def board_calibration(board: Leaderboard, known: CalibrationByRun) -> dict[tuple[str, str], dict[str, Estimate]]:
+def board_calibration(board: Leaderboard, calibration: CalibrationByRun) -> dict[tuple[str, str], dict[str, Estimate]]:
     """By entry and split, the mean of each measure over the averaged datasets; without entries that stored nothing.
 
     An estimate has an interval over seeds and test images, unless the entry is incomplete.
     """
-    found: dict[tuple[str, str], dict[str, Estimate]] = {}
+    estimates: dict[tuple[str, str], dict[str, Estimate]] = {}
     for split in board.splits:
         for entry in board.entries:
             runs = {
-                dataset: [known[run, stored] for run in board.array.ids(entry.key, dataset) if (run, stored) in known]
+                dataset: [
+                    calibration[run, stored]
+                    for run in board.array.ids(entry.key, dataset)
+                    if (run, stored) in calibration
+                ]
                 for dataset in board.averaged
                 for stored in [board.array.stored.get((dataset, split), split)]
             }
             if any(runs.values()):
-                found[entry.key, split] = {
+                estimates[entry.key, split] = {
                     measure: _average(measure, entry, [rows for rows in runs.values() if rows]) for measure in MEASURES
                 }
-    return found
+    return estimates
 
 
 def _average(measure: str, entry: Entry, runs: Sequence[Sequence[Mapping[str, float]]]) -> Estimate:
@@ -73,17 +77,17 @@ def _average(measure: str, entry: Entry, runs: Sequence[Sequence[Mapping[str, fl
     mean = float(np.mean([np.mean(of_dataset) for of_dataset in values]))
     by_seed = [float(np.mean(seed)) for seed in zip(*values, strict=False)]
     std = student_t(by_seed).std if entry.complete and len(set(sizes)) == 1 else None
-    found = Estimate(mean, max(sizes), std)
+    estimate = Estimate(mean, max(sizes), std)
     variance = f"{measure}_variance"
     if not entry.complete or not all(variance in run for of_dataset in runs for run in of_dataset):
-        return found
+        return estimate
     noise = [float(np.mean([run[variance] for run in of_dataset])) for of_dataset in runs]
     images = [(of_images, int(of_dataset[0]["n"])) for of_images, of_dataset in zip(noise, runs, strict=True)]
     test = _test(values, images)
     if test.low is None or test.high is None:
-        return found
+        return estimate
     covers = Covers.SEEDS_AND_IMAGES if test.smallest_group > 1 else Covers.IMAGES
-    return replace(found, low=test.low, high=test.high, covers=covers).within(*MEASURES[measure])
+    return replace(estimate, low=test.low, high=test.high, covers=covers).within(*MEASURES[measure])
 
 
 def _test(values: Sequence[Sequence[float]], images: Sequence[tuple[float, int]]) -> MeanTest:

@@ -98,7 +98,7 @@ class PairedCell:
             return ComparisonVerdict.UNTESTED
         if self.seeds and self.flipped == (0, 0):
             return ComparisonVerdict.SAME
-        return ComparisonVerdict.of(self.difference.mean, significant=self.p <= LEVEL)
+        return ComparisonVerdict.of(self.difference.mean, significant=self.p <= LEVEL and self.difference.clear)
 
     @property
     def flipped(self) -> tuple[int, int]:
@@ -140,13 +140,13 @@ def find_entry(board: Leaderboard, name: str) -> Entry:
     """The entry with that key, or the only entry of that method; raises UsageError if there is none, or several."""
     keys = [entry.key for entry in board.entries]
     exact = [entry for entry in board.entries if entry.key == name]
-    found = exact or [entry for entry in board.entries if entry.method == name]
-    if len(found) == 1:
-        return found[0]
-    if not found:
+    matches = exact or [entry for entry in board.entries if entry.method == name]
+    if len(matches) == 1:
+        return matches[0]
+    if not matches:
         raise UsageError(f"No entry {name!r} on this leaderboard. It has: {', '.join(keys) or 'none'}.")
-    several = ", ".join(repr(entry.key) for entry in found)
-    raise UsageError(f"Method {name!r} has {len(found)} entries here; give one of them in quotes: {several}.")
+    several = ", ".join(repr(entry.key) for entry in matches)
+    raise UsageError(f"Method {name!r} has {len(matches)} entries here; give one of them in quotes: {several}.")
 
 
 def compare_entries(board: Leaderboard, outcomes: pd.DataFrame, a: str, b: str, *, alone: bool = False) -> Comparison:
@@ -188,14 +188,14 @@ def compare_entries(board: Leaderboard, outcomes: pd.DataFrame, a: str, b: str, 
 def _from_verdict(board: Leaderboard, a: str, b: str) -> tuple[_Tests, _Tests]:
     """The differences here and elsewhere by measure, of the board's verdicts."""
     verdicts = {measure: board_verdict(board, measure) for measure in board.measures}
-    here = {measure: verdict.on_these(a, b) for measure, verdict in verdicts.items()}
-    return _tested(here), _tested({measure: verdict.on_others(a, b) for measure, verdict in verdicts.items()})
+    tests = {measure: verdict.on_these(a, b) for measure, verdict in verdicts.items()}
+    return _tested(tests), _tested({measure: verdict.on_others(a, b) for measure, verdict in verdicts.items()})
 
 
 def _alone(board: Leaderboard, a: str, b: str) -> tuple[_Tests, _Tests]:
     """The differences here and elsewhere by measure, each with its own interval."""
-    here = _tested({measure: differences(board.array, [(a, b)], measure).get((a, b)) for measure in board.measures})
-    return here, _over_datasets(board, (a, b), here, 1)
+    tests = _tested({measure: differences(board.array, [(a, b)], measure).get((a, b)) for measure in board.measures})
+    return tests, _over_datasets(board, (a, b), tests, 1)
 
 
 def _beside_all(board: Leaderboard, a: str, b: str) -> tuple[_Tests, _Tests]:
@@ -203,8 +203,8 @@ def _beside_all(board: Leaderboard, a: str, b: str) -> tuple[_Tests, _Tests]:
     keys = [entry.key for entry in board.entries]
     tests = {measure: differences(board.array, combinations(keys, 2), measure) for measure in board.measures}
     widened = {measure: simultaneous_tests(of_pairs, board.baseline) for measure, of_pairs in tests.items()}
-    here = _tested({measure: found_test(of_pairs, a, b) for measure, of_pairs in widened.items()})
-    return here, _over_datasets(board, (a, b), here, len(keys) - 1)
+    tests_here = _tested({measure: found_test(of_pairs, a, b) for measure, of_pairs in widened.items()})
+    return tests_here, _over_datasets(board, (a, b), tests_here, len(keys) - 1)
 
 
 def _tested(tests: Mapping[str, MeanTest | None]) -> _Tests:
@@ -255,10 +255,10 @@ def _seed_pairs(
 def _joined(by_run: Mapping[tuple[str, str], _Outcomes], run_id: str, splits: Sequence[str]) -> _Outcomes | None:
     """The outcomes of a run on some splits, one after another; None if it lacks one."""
     parts = [by_run.get((run_id, split)) for split in splits]
-    known = [part for part in parts if part is not None]
-    if len(known) < len(parts):
+    outcomes = [part for part in parts if part is not None]
+    if len(outcomes) < len(parts):
         return None
-    return {name: np.concatenate([part[name] for part in known]) for name in known[0]}
+    return {name: np.concatenate([part[name] for part in outcomes]) for name in outcomes[0]}
 
 
 def _by_image(columns: _Outcomes) -> _Outcomes:

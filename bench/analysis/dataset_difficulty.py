@@ -39,16 +39,16 @@ class Measured:
 
 def measured_datasets(difficulty: pd.DataFrame, backbone: str) -> defaultdict[str, Measured]:
     """The newest measurement of every dataset, empty for unmeasured datasets, from the store's `difficulty_frame()`."""
-    found: defaultdict[str, Measured] = defaultdict(Measured)
+    by_dataset: defaultdict[str, Measured] = defaultdict(Measured)
     rows = difficulty[difficulty["backbone"] == backbone]
     if "created_at" in rows:
         rows = rows.sort_values("created_at", kind="stable")
     columns = (rows[name].tolist() for name in ("dataset", "measure", "split", "value", "n_classes"))
     for dataset, measure, split, value, n_classes in zip(*columns, strict=True):
         if value is not None and not math.isnan(value):
-            found[dataset].values[measure, split] = float(value)
-            found[dataset].n_classes[split] = int(n_classes)
-    return found
+            by_dataset[dataset].values[measure, split] = float(value)
+            by_dataset[dataset].n_classes[split] = int(n_classes)
+    return by_dataset
 
 
 def covariates(difficulty: pd.DataFrame) -> dict[str, dict[str, float]]:
@@ -68,11 +68,11 @@ def covariates(difficulty: pd.DataFrame) -> dict[str, dict[str, float]]:
 
 def axis_values(measured: Mapping[str, Measured], split: str, datasets: Sequence[str]) -> dict[str, dict[str, float]]:
     """Values of one class split on every axis by dataset; on the logarithmic axis of RTD only positive ones."""
-    found: dict[str, dict[str, float]] = {}
+    by_axis: dict[str, dict[str, float]] = {}
     for axis in AXES:
         values = {name: measured[name].values.get((axis, split)) for name in datasets}
-        found[axis] = {name: x for name, x in values.items() if x is not None and (x > 0 or axis != RTD)}
+        by_axis[axis] = {name: x for name, x in values.items() if x is not None and (x > 0 or axis != RTD)}
     zero_shot = {name: measured[name].values.get((ZERO_SHOT_ACCURACY, split)) for name in datasets}
-    found["zero_shot_error"] = {name: 1 - accuracy for name, accuracy in zero_shot.items() if accuracy is not None}
-    found["chance"] = {name: 1 / n for name in datasets if (n := measured[name].n_classes.get(split))}
-    return found
+    by_axis["zero_shot_error"] = {name: 1 - accuracy for name, accuracy in zero_shot.items() if accuracy is not None}
+    by_axis["chance"] = {name: 1 / n for name in datasets if (n := measured[name].n_classes.get(split))}
+    return by_axis

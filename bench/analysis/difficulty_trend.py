@@ -101,10 +101,10 @@ def carried_trend(datasets: Sequence[str], x: ArrayLike, y: ArrayLike) -> Trend:
         if np.ptp(a[rest]) == 0:
             without[name] = 0.0
             continue
-        found = fit_trend(a[rest], b[rest])
-        holds = found.low is not None and found.high is not None and found.low * found.high > 0
-        if not holds or found.r2 is None or found.r2 <= 0 or found.slope * trend.slope < 0:
-            without[name] = abs(found.slope)
+        refitted = fit_trend(a[rest], b[rest])
+        holds = refitted.low is not None and refitted.high is not None and refitted.low * refitted.high > 0
+        if not holds or refitted.r2 is None or refitted.r2 <= 0 or refitted.slope * trend.slope < 0:
+            without[name] = abs(refitted.slope)
     return replace(trend, carrier=min(without, key=lambda name: (without[name], name), default=None))
 
 

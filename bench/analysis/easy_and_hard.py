@@ -54,11 +54,11 @@ def gain_by_chance(accuracy: Mapping[str, float], chance: Mapping[str, float], i
     """
     names = sorted(accuracy)
     true, n = np.array([accuracy[name] for name in names]), np.array([images[name] for name in names])
-    found, guessing = [], np.array([chance[name] for name in names])
+    hard_gains, guessing = [], np.array([chance[name] for name in names])
     for drawn in np.random.default_rng(0).binomial(n, true, (REPETITIONS, len(names))) / n:
         _, hard = difficulty_groups(names, dict(zip(names, (guessing / np.maximum(drawn, 1e-3)).tolist(), strict=True)))
-        found += [float(np.mean([(true - drawn)[names.index(name)] for name in hard]))] if hard else []
-    return float(np.mean(found)) if found else 0.0
+        hard_gains += [float(np.mean([(true - drawn)[names.index(name)] for name in hard]))] if hard else []
+    return float(np.mean(hard_gains)) if hard_gains else 0.0
 
 
 @dataclass(frozen=True)

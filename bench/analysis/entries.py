@@ -37,11 +37,11 @@ def make_entry(
     method, config, recipe = identity
     scored = {(run.dataset, run.seed) for run in used}
     failed = {(run.dataset, run.seed): (run.error, run.run_id) for run in runs if run.error is not None}
-    wanted = seeds if any(run.seeded for run in runs) or not runs else sorted({run.seed for run in runs})[:1]
+    needed_seeds = seeds if any(run.seeded for run in runs) or not runs else sorted({run.seed for run in runs})[:1]
     missing = [
         MissingCell(key, dataset, seed, *failed.get((dataset, seed), ()))
         for dataset in datasets
-        for seed in wanted
+        for seed in needed_seeds
         if (dataset, seed) not in scored
     ]
     used = sorted(used, key=lambda run: (run.dataset, run.seed))
@@ -53,9 +53,9 @@ def make_entry(
         recipe=json.loads(recipe),
         recipe_name=next((run.recipe_name for run in runs), None),
         n=len(used),
-        expected=len(datasets) * len(wanted),
+        expected=len(datasets) * len(needed_seeds),
         coverage=len(used),
-        planned=len(datasets) * len(wanted),
+        planned=len(datasets) * len(needed_seeds),
         missing=tuple(missing),
         oracle=any(run.optimism for run in used),
         optimism=_optimism(used, splits),
@@ -69,14 +69,14 @@ def make_entry(
 
 def _optimism(runs: Sequence[ScoredRun], splits: Sequence[str]) -> dict[str, float]:
     """Mean optimism by split, for splits on which every run recorded it."""
-    found = {split: _mean_known(run.optimism.get(split, math.nan) for run in runs) for split in splits if runs}
-    return {split: value for split, value in found.items() if not math.isnan(value)}
+    means = {split: _mean_known(run.optimism.get(split, math.nan) for run in runs) for split in splits if runs}
+    return {split: value for split, value in means.items() if not math.isnan(value)}
 
 
 def _stale(reasons: Mapping[str, str]) -> str:
     """The number of stale runs and the reasons, from the reasons by run id."""
-    found = Counter(reason for reason in reasons.values() if reason)
-    return "; ".join(f"{count} of {counted(len(reasons), 'run')}: {reason}" for reason, count in found.most_common())
+    counts = Counter(reason for reason in reasons.values() if reason)
+    return "; ".join(f"{count} of {counted(len(reasons), 'run')}: {reason}" for reason, count in counts.most_common())
 
 
 def _imported(imported: Mapping[str, bool]) -> str:
@@ -91,11 +91,11 @@ def _mean_known(values: Iterable[float]) -> float:
 
 def _cost(runs: Sequence[ScoredRun], *, learns_from_tests: bool) -> EntryCost | None:
     """The mean cost of a run; seconds and memory are not averaged over different classes of devices."""
-    known = [run for run in runs if all(name in run.cost for name in COSTS)]
-    costs = [run.cost for run in known]
+    measured = [run for run in runs if all(name in run.cost for name in COSTS)]
+    costs = [run.cost for run in measured]
     if not costs:
         return None
-    devices = {run.device for run in known}
+    devices = {run.device for run in measured}
     memory = [cost["added_memory_bytes"] for cost in costs if "added_memory_bytes" in cost]
     means = {
         name: _mean_known(cost[name] for cost in costs)
@@ -141,8 +141,8 @@ def entry_keys(runs: Sequence[ScoredRun]) -> dict[tuple[str, str, str], str]:
         flat = {identity: _flat(json.loads(identity[1])) for identity in siblings}
         recipes = {identity[2] for identity in siblings}
         if len(recipes) > 1:
-            named = {identity[2]: names[identity] for identity in siblings}
-            by_name = None not in named.values() and len(set(named.values())) == len(recipes)
+            recipe_names = {identity[2]: names[identity] for identity in siblings}
+            by_name = None not in recipe_names.values() and len(set(recipe_names.values())) == len(recipes)
             for identity in siblings:
                 flat[identity] |= (
                     {RECIPE: str(names[identity])} if by_name else _flat(json.loads(identity[2]) or {}, "recipe.")
@@ -151,9 +151,9 @@ def entry_keys(runs: Sequence[ScoredRun]) -> dict[tuple[str, str, str], str]:
             flat = {identity: values | {RECIPE: str(names[identity])} for identity, values in flat.items()}
         keys = sorted({key for values in flat.values() for key in values})
         flat = {identity: _DEFAULTS | values for identity, values in flat.items()}
-        found = {key: {flat[identity].get(key, "unset") for identity in siblings} for key in keys}
+        settings = {key: {flat[identity].get(key, "unset") for identity in siblings} for key in keys}
         always = {key for key in keys if key in (EPOCH, RECIPE) or key.split(".")[0] in changed[method]}
-        naming = [key for key in keys if len(found[key]) > 1 or key in always or found[key] & {ORACLE, ENSEMBLE}]
+        naming = [key for key in keys if len(settings[key]) > 1 or key in always or settings[key] & {ORACLE, ENSEMBLE}]
         for identity in siblings:
             text = ", ".join(f"{key}={flat[identity].get(key, 'unset')}" for key in naming)
             labels[identity] = f"{method} [{_shortened(text)}]" if naming else method

@@ -98,20 +98,20 @@ def entry_errors(
     """
     label, predicted = (np.concatenate(columns) for columns in zip(*runs.values(), strict=True))
     classes = class_results(label, predicted)
-    shown = sorted(classes, key=lambda result: (result.right / result.n, result.label))[:CLASSES]
-    labels = tuple(result.label for result in shown)
-    found = []
+    worst = sorted(classes, key=lambda result: (result.right / result.n, result.label))[:CLASSES]
+    labels = tuple(result.label for result in worst)
+    errors = []
     for run, (truth, guess) in runs.items():
         right = np.bincount(truth[truth == guess], minlength=int(truth.max()) + 1)
         by_class, pairs = tuple(int(right[value]) for value in labels), confusions(truth, guess, limit=RUN_PAIRS)
-        found.append(RunErrors(run, int(right.sum()), by_class, pairs, tuple(tops[run])))
+        errors.append(RunErrors(run, int(right.sum()), by_class, pairs, tuple(tops[run])))
     return EntryErrors(
         labels=labels,
-        sizes=tuple(result.n // len(runs) for result in shown),
-        taken_for=tuple(result.taken_for for result in shown),
+        sizes=tuple(result.n // len(runs) for result in worst),
+        taken_for=tuple(result.taken_for for result in worst),
         n_classes=len(classes),
         pairs=confusions(label, predicted, limit=PAIRS),
-        runs=tuple(found),
+        runs=tuple(errors),
     )
 
 
@@ -125,13 +125,13 @@ def class_results(label: ArrayLike, predicted: ArrayLike) -> tuple[ClassResult, 
         (ClassResult(label=0, n=3, right=1, taken_for=2),)
     """
     truth, guess = np.asarray(label), np.asarray(predicted)
-    found = []
+    results = []
     for value in np.unique(truth):
-        mine = guess[truth == value]
-        wrong = mine[mine != value]
+        guesses = guess[truth == value]
+        wrong = guesses[guesses != value]
         taken_for = int(np.bincount(wrong).argmax()) if wrong.size else None
-        found.append(ClassResult(int(value), len(mine), int((mine == value).sum()), taken_for))
-    return tuple(found)
+        results.append(ClassResult(int(value), len(guesses), int((guesses == value).sum()), taken_for))
+    return tuple(results)
 
 
 def confusions(label: ArrayLike, predicted: ArrayLike, *, limit: int) -> tuple[Confusion, ...]:
@@ -146,8 +146,10 @@ def confusions(label: ArrayLike, predicted: ArrayLike, *, limit: int) -> tuple[C
     n_cls = int(guess.max(initial=0)) + 1
     wrong = truth != guess
     pairs, counts = np.unique(truth[wrong] * n_cls + guess[wrong], return_counts=True)
-    found = [(*divmod(int(pairs[i]), n_cls), int(counts[i])) for i in np.argsort(-counts, kind="stable")[:limit]]
-    return tuple(Confusion(true, taken_for, count, int(sizes[true])) for true, taken_for, count in found)
+    most_frequent = [
+        (*divmod(int(pairs[i]), n_cls), int(counts[i])) for i in np.argsort(-counts, kind="stable")[:limit]
+    ]
+    return tuple(Confusion(true, taken_for, count, int(sizes[true])) for true, taken_for, count in most_frequent)
 
 
 def hard_images(outcomes: pd.DataFrame, *, limit: int) -> tuple[HardImage, ...]:
@@ -164,12 +166,12 @@ def hard_images(outcomes: pd.DataFrame, *, limit: int) -> tuple[HardImage, ...]:
     share = wrong / runs
     first = np.unique(codes, return_index=True)[1]
     order = [int(i) for i in np.lexsort((images, -wrong, -share)) if wrong[i]][:limit]
-    found = []
+    hardest = []
     for i in order:
         mistakes = predicted[(codes == i) & (label != predicted)]
         taken_for = int(np.bincount(mistakes).argmax())
-        found.append(HardImage(str(images[i]), int(label[first[i]]), int(wrong[i]), int(runs[i]), taken_for))
-    return tuple(found)
+        hardest.append(HardImage(str(images[i]), int(label[first[i]]), int(wrong[i]), int(runs[i]), taken_for))
+    return tuple(hardest)
 
 
 def probabilities(top_logits: Sequence[float], log_sum_exp: float) -> tuple[float, ...]:
@@ -244,9 +246,9 @@ def moved_images(outcomes: pd.DataFrame, zero_shot: str, *, limit: int) -> tuple
     label, predicted = outcomes["label"].to_numpy(), outcomes["predicted"].to_numpy()
     before, truth = np.full(len(images), -1), np.zeros(len(images), dtype=np.int64)
     before[codes[is_zero]], truth[codes] = predicted[is_zero], label
-    others = codes[~is_zero]
-    runs = np.bincount(others, minlength=len(images))
-    right = np.bincount(others, weights=(label == predicted)[~is_zero], minlength=len(images)).astype(int)
+    other_codes = codes[~is_zero]
+    runs = np.bincount(other_codes, minlength=len(images))
+    right = np.bincount(other_codes, weights=(label == predicted)[~is_zero], minlength=len(images)).astype(int)
     change = np.where(before >= 0, right / np.maximum(runs, 1) - (before == truth), 0.0)
     change[runs == 0] = 0.0
     order = [int(i) for i in np.lexsort((images, -np.abs(change)))]
@@ -281,13 +283,13 @@ def changes(zero_shot: Columns, runs: Mapping[str, Columns], moved: tuple[MovedI
     fixed, broken, guesses = [], [], []
     aligned, shown_at = np.empty_like(before), places.get_indexer(pd.Index([item.image for item in moved]))
     after = np.zeros(int(label.max()) + 1, dtype=np.int64)
-    for own, truth, predicted in runs.values():
-        at = np.arange(len(images)) if np.array_equal(own, images) else places.get_indexer(pd.Index(own))
-        if len(own) != len(images) or (at < 0).any():
+    for run_images, truth, predicted in runs.values():
+        at = np.arange(len(images)) if np.array_equal(run_images, images) else places.get_indexer(pd.Index(run_images))
+        if len(run_images) != len(images) or (at < 0).any():
             return None
-        right, known = truth == predicted, was_right[at]
-        fixed.append(int((right & ~known).sum()))
-        broken.append(int((known & ~right).sum()))
+        right, right_before = truth == predicted, was_right[at]
+        fixed.append(int((right & ~right_before).sum()))
+        broken.append(int((right_before & ~right).sum()))
         after += np.bincount(truth[right], minlength=len(after))
         aligned[at] = predicted
         guesses.append(tuple(map(int, aligned[shown_at])))
@@ -295,6 +297,6 @@ def changes(zero_shot: Columns, runs: Mapping[str, Columns], moved: tuple[MovedI
     hits = np.bincount(label[was_right], minlength=len(after))
     gain = (after / len(runs) - hits) / np.maximum(n, 1)
     order = [int(i) for i in np.argsort(-gain, kind="stable") if n[i]]
-    shown = [i for i in order if gain[i] > 0][:GAINS] + [i for i in order if gain[i] < 0][-GAINS:]
-    found = tuple(ClassGain(i, int(n[i]), int(hits[i]), int(after[i])) for i in shown)
-    return Changes(tuple(fixed), tuple(broken), found, tuple(guesses))
+    extremes = [i for i in order if gain[i] > 0][:GAINS] + [i for i in order if gain[i] < 0][-GAINS:]
+    gains = tuple(ClassGain(i, int(n[i]), int(hits[i]), int(after[i])) for i in extremes)
+    return Changes(tuple(fixed), tuple(broken), gains, tuple(guesses))

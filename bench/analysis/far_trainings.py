@@ -38,7 +38,7 @@ def far_trainings(array: ScoreArray, keys: Sequence[str], measure: str) -> tuple
     `FEWEST_DISTANCES` others.
     """
     below = {(key, name): _below_best(array, key, name, measure) for key in keys for name in array.averaged}
-    found = []
+    far = []
     for key in keys:
         for dataset in array.averaged:
             mean, n_images = array.mean(key, dataset, measure), array.n_images(key, dataset, measure)
@@ -49,8 +49,8 @@ def far_trainings(array: ScoreArray, keys: Sequence[str], measure: str) -> tuple
                 continue
             limit = FAR * max(*usual, math.sqrt(mean * (1 - mean) / n_images))
             gaps = below[key, dataset]
-            found += [FarTraining(key, dataset, seed, gap) for seed, gap in gaps.items() if gap > limit]
-    return tuple(sorted(found, key=lambda training: -training.below))
+            far += [FarTraining(key, dataset, seed, gap) for seed, gap in gaps.items() if gap > limit]
+    return tuple(sorted(far, key=lambda training: -training.below))
 
 
 def _below_best(array: ScoreArray, key: str, dataset: str, measure: str) -> dict[int, float]:

@@ -272,10 +272,10 @@ class Leaderboard:
 
         None without runs, or if a run lacks the measure.
         """
-        asked = (key, measure, convention or self.convention)
-        if asked not in self._averages:
-            self._averages[asked] = average_score(self.array, *asked)
-        return self._averages[asked]
+        arguments = (key, measure, convention or self.convention)
+        if arguments not in self._averages:
+            self._averages[arguments] = average_score(self.array, *arguments)
+        return self._averages[arguments]
 
     @cached_property
     def _averages(self) -> dict[tuple[str, str, HConvention], Estimate | None]:

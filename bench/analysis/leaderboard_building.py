@@ -55,12 +55,12 @@ def common_cells(board: Leaderboard) -> CommonCells | None:
     half = max(2, (int(counted.sum()) + 1) // 2)
     if sum(entry.complete for entry, counts in zip(board.entries, counted, strict=True) if counts) >= half:
         return None
-    there = ~np.isnan(board.array.values[board.splits[0]])
+    has_run = ~np.isnan(board.array.values[board.splits[0]])
     for fewest in range(half, 1, -1):
-        grids = list(_grids(board, there[counted], fewest))
+        grids = list(_grids(board, has_run[counted], fewest))
         if grids:
             best = max(grids, key=lambda grid: grid.size)  # the first of equals
-            inside = np.asarray(there[:, best.datasets][:, :, best.seeds].all(axis=(1, 2)))
+            inside = np.asarray(has_run[:, best.datasets][:, :, best.seeds].all(axis=(1, 2)))
             keys = list(zip(board.array.keys, inside.tolist(), strict=True))
             return CommonCells(
                 datasets=tuple(board.datasets[column] for column in sorted(best.datasets)),
@@ -71,21 +71,21 @@ def common_cells(board: Leaderboard) -> CommonCells | None:
     return None
 
 
-def _grids(board: Leaderboard, there: NDArray[np.bool_], fewest: int) -> Iterator[_Grid]:
+def _grids(board: Leaderboard, has_run: NDArray[np.bool_], fewest: int) -> Iterator[_Grid]:
     """For each choice of seeds, grids of the datasets that most entries have; at least `fewest` have all of a grid.
 
-    `there` is `(entries, datasets, seeds)`, whether a run is there.
+    `has_run` is `(entries, datasets, seeds)`, whether a run is there.
     """
-    every = range(len(board.seeds))
-    by_runs = sorted(every, key=lambda place: -int(there[:, :, place].sum()))
-    if len(every) <= _ALL_SUBSETS:
-        subsets = [subset for size in every for subset in combinations(every, size + 1)]
+    places = range(len(board.seeds))
+    by_runs = sorted(places, key=lambda place: -int(has_run[:, :, place].sum()))
+    if len(places) <= _ALL_SUBSETS:
+        subsets = [subset for size in places for subset in combinations(places, size + 1)]
     else:
-        subsets = [tuple(sorted(by_runs[: size + 1])) for size in every]
+        subsets = [tuple(sorted(by_runs[: size + 1])) for size in places]
     source = [name == board.setting.source for name in board.datasets]
     for seeds in subsets:
-        has = np.asarray(there[:, :, seeds].all(axis=2))
-        entries = np.ones(len(there), dtype=bool)
+        has = np.asarray(has_run[:, :, seeds].all(axis=2))
+        entries = np.ones(len(has_run), dtype=bool)
         datasets: tuple[int, ...] = ()
         for column in sorted(range(len(source)), key=lambda at: (not source[at], -int(has[:, at].sum()))):
             with_dataset = np.logical_and(entries, has[:, column])
@@ -110,7 +110,7 @@ def board_settings(runs: pd.DataFrame) -> list[Setting]:
     """
     runs = runs[[name for name in _SETTING_COLUMNS if name in runs]].drop_duplicates()
     rows = runs[["backbone", "protocol", "precision", "dataset"]].itertuples(index=False, name=None)
-    found = {
+    settings = {
         Setting(backbone, protocol, shots, draw, precision, dataset if protocol in TRANSFER_PROTOCOLS else "", learned)
         for (backbone, protocol, precision, dataset), (shots, draw, learned) in zip(
             rows, learned_images(runs), strict=True
@@ -120,10 +120,10 @@ def board_settings(runs: pd.DataFrame) -> list[Setting]:
     def shared(setting: Setting) -> tuple[str, str, str, str]:
         return (setting.backbone, setting.protocol, setting.precision, setting.source)
 
-    trained = {setting for setting in found if setting.shots > 0}
+    trained = {setting for setting in settings if setting.shots > 0}
     covered = {shared(setting) for setting in trained}
-    uncovered = {shared(setting) for setting in found} - covered
-    alone = {min(setting for setting in found if shared(setting) == key) for key in uncovered}
+    uncovered = {shared(setting) for setting in settings} - covered
+    alone = {min(setting for setting in settings if shared(setting) == key) for key in uncovered}
     return sorted(trained | alone)
 
 
@@ -149,8 +149,8 @@ def build_leaderboard(
     table = runs if isinstance(runs, RunTable) else RunTable(runs)
     splits = ("base", "new") if setting.protocol == "base-to-new" else ("all",)
     collected = table.of(setting)
-    here = {run.run_id for run in collected}
-    to_come = [run for s in planned if belongs(s, setting) and s.run_id not in here for run in planned_run(s)]
+    collected_ids = {run.run_id for run in collected}
+    to_come = [run for s in planned if belongs(s, setting) and s.run_id not in collected_ids for run in planned_run(s)]
     seeded = [run for run in (*collected, *to_come) if run.seeded]
     grid = seeded or [*collected, *to_come]
     datasets = tuple(sorted({run.dataset for run in grid}, key=lambda name: (name == setting.source, name)))
@@ -241,7 +241,7 @@ def _array(
         keys=tuple(used),
         datasets=datasets,
         seeds=seeds,
-        values={split: found for split, found in values.items() if split in splits or np.isfinite(found).any()},
+        values={split: scores for split, scores in values.items() if split in splits or np.isfinite(scores).any()},
         averaged=tuple(name for name in datasets if name != setting.source),
         seeded=tuple(seeded.values()),
         run_ids=run_ids,

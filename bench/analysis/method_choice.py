@@ -31,8 +31,8 @@ def positions(difficulty: Sequence[float | None], zero_shot: Sequence[float | No
         >>> positions([1.0, None, None], [0.5, 0.0, None])[2] is None
         True
     """
-    known = [value for value in difficulty if value is not None and value > 0]
-    beyond = 10 * max(known, default=0.1)
+    measured = [value for value in difficulty if value is not None and value > 0]
+    beyond = 10 * max(measured, default=0.1)
     return [
         float(np.log(value)) if value else float(np.log(beyond)) if accuracy == 0 else None
         for value, accuracy in zip(difficulty, zero_shot, strict=True)
@@ -60,8 +60,8 @@ class Known:
     @property
     def judged(self) -> list[int]:
         """The datasets on which policies are evaluated: those with a known difficulty, or all if these are few."""
-        found = [i for i, place in enumerate(self.along) if not np.isnan(place) and self.zero_shot[i] is not None]
-        return found if len(found) >= FEWEST_FOR_THIRDS else list(range(len(self.datasets)))
+        placed = [i for i, place in enumerate(self.along) if not np.isnan(place) and self.zero_shot[i] is not None]
+        return placed if len(placed) >= FEWEST_FOR_THIRDS else list(range(len(self.datasets)))
 
     @cached_property
     def along(self) -> NDArray[np.float64]:
@@ -80,15 +80,17 @@ class Known:
         """
         seen = [index for index in range(len(self.datasets)) if index != left]
         if policy is Policy.NEAREST:
-            known = [index for index in seen if not np.isnan(self.along[index])]
-            known.sort(key=lambda index: (abs(self.along[index] - self.along[left]), index))
-            seen = known[: max(1, round((len(known) + 1) / 3))]
+            nearest = [index for index in seen if not np.isnan(self.along[index])]
+            nearest.sort(key=lambda index: (abs(self.along[index] - self.along[left]), index))
+            seen = nearest[: max(1, round((len(nearest) + 1) / 3))]
         return int(np.argmax(self.values[:, seen].mean(1)))
 
     def losses(self, policy: Policy) -> NDArray[np.float64]:
         """The accuracy that a policy loses on each of the `judged` datasets to its best method, a fraction."""
         values, judged = self.values, self.judged
-        return np.array([values[:, left].max() - values[self.chosen(policy, left), left] for left in judged])
+        return np.array(
+            [values[:, dataset].max() - values[self.chosen(policy, dataset), dataset] for dataset in judged]
+        )
 
 
 def standard_error(differences: NDArray[np.float64]) -> float:

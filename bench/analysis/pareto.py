@@ -67,5 +67,5 @@ def _costs(entry: Entry, one_device: bool) -> dict[str, float]:
     assert cost is not None
     time = "test_seconds" if cost.learns_from_tests else "train_seconds"
     of_the_device = {time: cost.own_seconds, "memory": cost.added_memory_bytes} if one_device else {}
-    known: dict[str, float | None] = {"parameters": cost.parameters_high, "passes": cost.own_passes, **of_the_device}
-    return {name: float(value) for name, value in known.items() if value is not None}
+    costs: dict[str, float | None] = {"parameters": cost.parameters_high, "passes": cost.own_passes, **of_the_device}
+    return {name: float(value) for name, value in costs.items() if value is not None}

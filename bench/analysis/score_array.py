@@ -145,7 +145,10 @@ class ScoreArray:
             shape = len(self.keys), len(self.datasets), len(self.seeds)
             runs = (join.reduce(filled) if filled else np.zeros(shape, dtype=bool)).tolist()
             self.computed["places", measure] = [
-                [tuple(place for place, there in enumerate(cell) if there)[: None if trained else 1] for cell in row]
+                [
+                    tuple(place for place, has_run in enumerate(cell) if has_run)[: None if trained else 1]
+                    for cell in row
+                ]
                 for row, trained in zip(runs, self.seeded, strict=True)
             ]
         places: tuple[int, ...] = self.computed["places", measure][self.rows[key]][self.columns[dataset]]

@@ -83,10 +83,10 @@ class ScoreTable:
 
     def places(self, measure: str) -> dict[str, float]:
         """Positions of datasets on the axis of log difficulty, where they are known."""
-        known, split = self.difficulty[measure][RTD], classes_of(measure)
+        rtd, split = self.difficulty[measure][RTD], classes_of(measure)
         accuracies = [self.zero_shot.get(name, {}).get(split) for name in self.datasets]
-        found = positions([known.get(name) for name in self.datasets], accuracies)
-        return {name: place for name, place in zip(self.datasets, found, strict=True) if place is not None}
+        places = positions([rtd.get(name) for name in self.datasets], accuracies)
+        return {name: place for name, place in zip(self.datasets, places, strict=True) if place is not None}
 
 
 def board_table(board: Leaderboard, measured: Mapping[str, Measured]) -> ScoreTable:

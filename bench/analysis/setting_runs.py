@@ -144,11 +144,11 @@ class RunTable:
         shared = (setting.backbone, setting.protocol, setting.precision)
         if shared not in self._read:
             self._read[shared] = self._runs(*shared)
-        here = _images_of(setting)
-        found = [run for images, run in self._read[shared] if images[0] == 0 or images == here]
+        wanted_images = _images_of(setting)
+        fitting = [run for images, run in self._read[shared] if images[0] == 0 or images == wanted_images]
         if not setting.source:
-            return found
-        of_source = [run for run in found if run.dataset == setting.source]
+            return fitting
+        of_source = [run for run in fitting if run.dataset == setting.source]
         return [part for run in of_source for part in _by_target(run)]
 
     @cached_property
@@ -191,8 +191,8 @@ def _objects(column: "pd.Series[Any]") -> Sequence[Any]:
     if not isinstance(column.dtype, pd.StringDtype):
         values: list[Any] = column.astype(object).where(column.notna(), None).tolist()
         return values
-    codes, known = pd.factorize(column)
-    texts = [*known, None]  # a missing text has the code -1
+    codes, distinct = pd.factorize(column)
+    texts = [*distinct, None]  # a missing text has the code -1
     return [texts[code] for code in codes.tolist()]
 
 
@@ -224,10 +224,10 @@ def planned_run(spec: ExperimentSpec) -> list[ScoredRun]:
 
 def belongs(spec: ExperimentSpec, setting: Setting) -> bool:
     """Whether a planned run belongs to this setting; zero-shot runs belong to every number of shots."""
-    here = (setting.backbone, setting.protocol, setting.precision)
+    shared = (setting.backbone, setting.protocol, setting.precision)
     images = setting_of_images(spec.shots, str(spec.draw), learned_values(vars(spec).get))
     return (
-        (spec.backbone, str(spec.protocol), spec.precision) == here
+        (spec.backbone, str(spec.protocol), spec.precision) == shared
         and (spec.shots == 0 or images == _images_of(setting))
         and setting.source in ("", spec.dataset)
     )
@@ -324,16 +324,16 @@ def setting_of_images(shots: int, draw: str, learned: Sequence[str]) -> LearnedI
         >>> setting_of_images(21, "coop", ("all", "train:9", ""))
         (2147483647, 'coop', ('', 'train:9', ''))
     """
-    every = "all" in learned
+    takes_all = "all" in learned
     stated = tuple("" if value == "all" else value for value in learned)
-    return ALL_SHOTS if every else shots, kind_of_draw(draw), stated
+    return ALL_SHOTS if takes_all else shots, kind_of_draw(draw), stated
 
 
 def learned_images(runs: pd.DataFrame) -> list[LearnedImages]:
     """`setting_of_images` of every row."""
     drawn = runs.reindex(columns=["shots", "draw", *(axis.name for axis in LEARNED)])
-    known = drawn.drop_duplicates().to_dict("records")
-    kinds = [setting_of_images(int(row["shots"]), row["draw"], learned_values(row.get)) for row in known]
+    distinct = drawn.drop_duplicates().to_dict("records")
+    kinds = [setting_of_images(int(row["shots"]), row["draw"], learned_values(row.get)) for row in distinct]
     numbers = drawn.groupby(list(drawn), dropna=False, sort=False).ngroup()
     return [kinds[number] for number in numbers.tolist()]
 
@@ -372,13 +372,13 @@ def select_runs(
         if run.key not in reasons and run.fingerprint != newest_print and run.shots > 0:
             reasons[run.key] = f"made on task {run.fingerprint[:8]}, the newest runs on {newest_print[:8]}"
 
-    taken: dict[tuple[tuple[str, str, str], str, int], str] = {}
+    chosen: dict[tuple[tuple[str, str, str], str, int], str] = {}
     # the sort is stable: newest first within a draw
     for run in sorted(scored, key=lambda run: kind_of_draw(run.draw) != setting.draw):
         if run.key not in reasons:
             cell = (run.identity, run.dataset, run.seed if run.seeded else 0)
-            if taken.setdefault(cell, run.run_id) != run.run_id:
-                reasons[run.key] = f"repeats run {taken[cell]}"
+            if chosen.setdefault(cell, run.run_id) != run.run_id:
+                reasons[run.key] = f"repeats run {chosen[cell]}"
 
     excluded = [
         ExcludedRun(run.run_id, labels[run.identity], run.dataset, run.seed, reasons[run.key])

@@ -133,8 +133,8 @@ class Verdict:
         return self._open(self.here, key)
 
     def _open(self, differences: Mapping[Pair, MeanTest], key: str) -> tuple[str, ...]:
-        found = {other: found_test(differences, key, other) for other in self.ranked if other != key}
-        return tuple(other for other, test in found.items() if test is not None and not test.clear)
+        tests = {other: found_test(differences, key, other) for other in self.ranked if other != key}
+        return tuple(other for other, test in tests.items() if test is not None and not test.clear)
 
     @property
     def may_match_here(self) -> tuple[str, ...]:
@@ -261,16 +261,20 @@ def verdict_on_rows(
             numbers.
     """
     ranked = sorted(rows, key=lambda key: -averages[key])
-    known = baseline if baseline in ranked else None
-    here = simultaneous_tests(tests or {}, known)
+    ranked_baseline = baseline if baseline in ranked else None
+    tests_here = simultaneous_tests(tests or {}, ranked_baseline)
     size = len(next(iter(rows.values()), ()))
-    chance = None if known is None or not here or len(ranked) < 2 else lead_by_chance(here, known)
+    chance = (
+        None
+        if ranked_baseline is None or not tests_here or len(ranked) < 2
+        else lead_by_chance(tests_here, ranked_baseline)
+    )
     return Verdict(
         measure=measure,
         ranked=tuple(ranked),
-        baseline=known,
+        baseline=ranked_baseline,
         averages={key: averages[key] for key in ranked},
-        here=here,
+        here=tests_here,
         elsewhere=_elsewhere(rows, ranked) if size >= FEWEST_ELSEWHERE else {},
         n_datasets=size,
         n_seeds=0,
@@ -286,9 +290,9 @@ def simultaneous_tests(tests: Mapping[Pair, MeanTest], baseline: str | None) -> 
     }
     tested = {pair: test for pair, test in tests.items() if test.standard_error is not None}
     gains = {pair: test for pair, test in tested.items() if baseline in pair}
-    others = {pair: test for pair, test in tested.items() if baseline not in pair}
+    pairs = {pair: test for pair, test in tested.items() if baseline not in pair}
     # at 5 %, some other pair of 12 methods seems different in 7 to 10 % of boards
-    return {**tests, **family_tests(gains, LEVEL, baseline), **family_tests(others, LEVEL / 2)}
+    return {**tests, **family_tests(gains, LEVEL, baseline), **family_tests(pairs, LEVEL / 2)}
 
 
 def _limited(test: MeanTest) -> MeanTest:
@@ -326,18 +330,18 @@ def over_datasets(gaps: NDArray[np.float64], n: int) -> list[MeanTest]:
 
 def verdict_notes(board: Leaderboard, verdict: Verdict) -> tuple[str, ...]:
     """The limits of a verdict on a board, and how to remove them."""
-    found = []
-    n, every = len(verdict.ranked), len(board.entries)
+    notes = []
+    n, n_entries = len(verdict.ranked), len(board.entries)
     if n < 2:
         which = "No method has" if n == 0 else "Only one method has"
-        found.append(f"{which} a score for every dataset and seed, so there is no comparison yet; run what is missing.")
+        notes.append(f"{which} a score for every dataset and seed, so there is no comparison yet; run what is missing.")
     elif all(test.low is None for test in verdict.here.values()) and any(test.mean for test in verdict.here.values()):
-        found.append("No difference can be tested: the runs have no stored predictions of the same images.")
+        notes.append("No difference can be tested: the runs have no stored predictions of the same images.")
     elif reason := why_no_ranks(verdict):
-        found.append(reason)
-    if short := every - n:
-        found.append(f"{short} of {every} methods have missing runs and are not ranked.")
-    return tuple(found)
+        notes.append(reason)
+    if short := n_entries - n:
+        notes.append(f"{short} of {n_entries} methods have missing runs and are not ranked.")
+    return tuple(notes)
 
 
 def why_no_ranks(verdict: Verdict) -> str:
@@ -348,11 +352,11 @@ def why_no_ranks(verdict: Verdict) -> str:
     return f"{few} about how much seeds differ, so there are no ranks: use --seeds 3."
 
 
-def told_difference(found: Detectable | None) -> str:
+def told_difference(detectable: Detectable | None) -> str:
     """Which true difference a test tells, and what would halve it, in a few words; empty if it is not known."""
-    if found is None:
+    if detectable is None:
         return ""
-    halves = [(found.seeds_for_half, "seeds"), (found.datasets_for_half, "datasets")]
+    halves = [(detectable.seeds_for_half, "seeds"), (detectable.datasets_for_half, "datasets")]
     more = " or ".join(f"{n} {what}" for n, what in halves if n is not None)
     half = f"; half of it with {more}" if more else ""
-    return f"{100 * found.difference:.1f} points are detected in {100 * POWER:.0f} % of repetitions{half}"
+    return f"{100 * detectable.difference:.1f} points are detected in {100 * POWER:.0f} % of repetitions{half}"

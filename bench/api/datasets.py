@@ -64,7 +64,7 @@ def dataset_facts(name: Name, data_root: DataRoot = None) -> dict[str, Any]:
         "summary": info.summary,
         "template": info.template,
         "template_variants": dict(info.template_variants),
-        "wordings": [f"{name}: {one.summary}" for name, one in wordings_of(info.name).items()],
+        "wordings": [f"{name}: {wording.summary}" for name, wording in wordings_of(info.name).items()],
         "class_names": list(splits.class_names if splits else info.class_names),
         "train_images": len(splits.train) if splits else None,
         "validation_images": len(splits.val) if splits else None,
@@ -113,8 +113,10 @@ def _summary(info: DatasetInfo) -> dict[str, object]:
 def _place(info: DatasetInfo, data_root: Path | None) -> dict[str, object]:
     from datasets_registry import is_dataset_present
 
-    here = data_root is not None and data_root.is_dir() and not info.own_images and is_dataset_present(info, data_root)
-    return {"test_images": info.expected.get("test"), "get": "on disk" if here else way_to_get(info)}
+    present = (
+        data_root is not None and data_root.is_dir() and not info.own_images and is_dataset_present(info, data_root)
+    )
+    return {"test_images": info.expected.get("test"), "get": "on disk" if present else way_to_get(info)}
 
 
 # Own images and features
@@ -210,8 +212,8 @@ def add_dataset(
         orient=orient,
     )
     otherwise = user_custom_folder() if user else custom_folders()[0]
-    known = (place for place in custom_folders() if (place / f"{name}.toml").exists() and not force)
-    folder = next(known, otherwise)  # `force` replaces no dataset of another folder
+    registered_in = (place for place in custom_folders() if (place / f"{name}.toml").exists() and not force)
+    folder = next(registered_in, otherwise)  # `force` replaces no dataset of another folder
     added = add_custom_dataset(request, folder, replace=force, progress=progress)
     if name in DATASETS:
         DATASETS.remove(name)
@@ -259,21 +261,21 @@ def add_features(
     from datasets_registry import feature_bundle
 
     _check_title(title)
-    chosen, given = ARRAYS | dict(arrays or {}), Path(file)
+    chosen, path = ARRAYS | dict(arrays or {}), Path(file)
     _check_keys("--array", chosen, ARRAYS)
-    found = read_arrays(given)
+    contents = read_arrays(path)
     texts_of, _, array = chosen.pop("text").rpartition(":")
-    texts = take(read_arrays(Path(texts_of)) if texts_of else found, array, Path(texts_of) if texts_of else given)
+    texts = take(read_arrays(Path(texts_of)) if texts_of else contents, array, Path(texts_of) if texts_of else path)
     splits: dict[str, tuple[NDArray[Any], ...]] = {}
     for split, listed in chosen.items():
         names = listed.split(",") if listed else []
         if len(names) not in (0, 2, 3):
             raise UsageError(
                 f"--array {split}={listed} is not {split}=FEATURES,LABELS or {split}=FEATURES,LABELS,GROUPS, arrays of "
-                f"{given}."
+                f"{path}."
             )
         if names:
-            splits[split] = tuple(take(found, name, given) for name in names)
+            splits[split] = tuple(take(contents, name, path) for name in names)
     return feature_bundle.import_feature_bundle(
         name=name,
         backbone=backbone,
@@ -282,12 +284,12 @@ def add_features(
         splits=splits,
         title=title or "",
         logit_scale=logit_scale,
-        source=given.name,
+        source=path.name,
     )
 
 
-def _check_keys(option: str, given: Iterable[str], allowed: Iterable[str]) -> None:
-    if unknown := sorted(set(given) - set(allowed)):
+def _check_keys(option: str, keys: Iterable[str], allowed: Iterable[str]) -> None:
+    if unknown := sorted(set(keys) - set(allowed)):
         raise UsageError(f"{option} {unknown[0]}=... is unknown. Allowed: {', '.join(allowed)}.")
 
 
@@ -318,7 +320,7 @@ def check_datasets(
     absent: int | None = 0
     if names:
         infos = [
-            get_dataset(one) for one in dict.fromkeys(n for name in split_list(names) for n in DATASETS.match(name))
+            get_dataset(match) for match in dict.fromkeys(n for name in split_list(names) for n in DATASETS.match(name))
         ]
     else:
         infos = [info for info in list_datasets() if is_dataset_present(info, data_root)]
@@ -361,7 +363,7 @@ def datasets_to_fetch(
     from bench.results import check_output_folder
     from datasets_registry import FetchOptions, dataset_sources, files_to_fetch, left_by_hand
 
-    infos = [DATASETS.get(found) for name in opt.named_datasets(names) for found in DATASETS.match(name)]
+    infos = [DATASETS.get(match) for name in opt.named_datasets(names) for match in DATASETS.match(name)]
     if data_root is None:
         raise UsageError("No folder to fetch into was given; pass --data-root FOLDER or set ETL_BENCH_DATA.")
     check_output_folder(data_root, "--data-root")
@@ -419,14 +421,14 @@ def drawn_support(
     numbers = parse_shots(shots)
     if len(numbers) != 1 or numbers[0] < 1:
         raise UsageError(f"--shots {shots!r} is not one number of at least 1, and not all.")
-    every = numbers == [ALL_SHOTS]
+    all_images = numbers == [ALL_SHOTS]
     if support is not None and not is_support_rule(support):
         raise UsageError(f"--support {support!r} is not imbalanced:FACTOR or noisy:RATE.")
-    if every and support is not None:
+    if all_images and support is not None:
         raise UsageError(
             f"--support {support} changes a draw, and --shots all takes all images; leave one of them out."
         )
-    rule = "all" if every else support
+    rule = "all" if all_images else support
     task = build_task(
         TaskRequest(
             info,

@@ -14,15 +14,14 @@ _OF_THE_SITE = ("index", "changelog", "contributing")  # pages that the document
 
 
 def documentation_pages() -> dict[str, Path]:
-    """The pages by topic: the file name of guides and tutorials, and `reference-` before that of reference pages.
+    """The guides and tutorials by topic, which is their file name.
 
     An installed package contains the pages; a source checkout has them in docs/.
     """
     inside = Path(bench.__file__).parent / "docs"
     folder = inside if inside.is_dir() else inside.parent.parent / "docs"
-    found = {page.stem: page for part in (".", "tutorials") for page in sorted((folder / part).glob("*.md"))}
-    found |= {f"reference-{page.stem}": page for page in sorted((folder / "reference").glob("*.md"))}
-    return {name: page for name, page in found.items() if name not in _OF_THE_SITE}
+    pages = {page.stem: page for part in (".", "tutorials") for page in sorted((folder / part).glob("*.md"))}
+    return {name: page for name, page in pages.items() if name not in _OF_THE_SITE}
 
 
 def pages_table() -> Table:
@@ -40,5 +39,5 @@ def page_text(topic: Annotated[str, Arg("A topic, such as `datasets`. Default: l
 
 
 def _title(page: Path) -> str:
-    found = re.search(r"^# (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    return found[1] if found else page.stem
+    heading = re.search(r"^# (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return heading[1] if heading else page.stem

@@ -84,9 +84,9 @@ def export_leaderboards(
         check_output_file(out, "--out", force=force, suffixes=(*FORMATS[form], ".txt"))
     how = parse_choice(HConvention, convention, "--h")
     protocol = None if protocol is None else parse_choice(EvalProtocol, protocol, "--protocol")
-    store, wanted = fresh_store(Path(runs)), split_list(methods)
+    store, chosen_methods = fresh_store(Path(runs)), split_list(methods)
     frame = store.runs_frame(installed=True)
-    frame = _of_methods(frame if run_ids is None else frame[frame["run_id"].isin(run_ids)], wanted, figure)
+    frame = _of_methods(frame if run_ids is None else frame[frame["run_id"].isin(run_ids)], chosen_methods, figure)
     planned = missing_specs(unfinished_sweeps(Path(runs), of=run_ids))
     boards = build_leaderboards(
         frame,
@@ -94,14 +94,14 @@ def export_leaderboards(
         protocol=protocol,
         shots=shot_counts(shots),
         convention=how,
-        planned=[spec for spec in planned if not wanted or spec.method in set(frame["method"])],
+        planned=[spec for spec in planned if not chosen_methods or spec.method in set(frame["method"])],
         compared=not by_dataset,
     )
-    boards = [_ordered(board, wanted) for board in boards if _has_any(board, wanted)]
+    boards = [_ordered(board, chosen_methods) for board in boards if _has_any(board, chosen_methods)]
     if not boards:
         raise UsageError(f"No runs in {runs} match these options; `etl-bench leaderboard` lists what is available.")
     if figure is not None and out is not None:
-        return _write_figure(figure, out, boards, frame, store, chosen=bool(wanted), force=force)
+        return _write_figure(figure, out, boards, frame, store, chosen=bool(chosen_methods), force=force)
     text = _text(form, boards, by_dataset=by_dataset, intervals=not no_intervals)
     if out is None:
         return text
@@ -137,32 +137,32 @@ def _check_format(form: str) -> None:
         raise UsageError(f"--format {form!r} is unknown.{hint} Allowed: {', '.join(FORMATS)}.")
 
 
-def _of_methods(frame: pd.DataFrame, wanted: Sequence[str], kind: str | None) -> pd.DataFrame:
+def _of_methods(frame: pd.DataFrame, chosen_methods: Sequence[str], kind: str | None) -> pd.DataFrame:
     """The runs of these methods, and of zero-shot where gains are drawn; all without a choice."""
     from bench.analysis import BASELINE
 
-    if not wanted:
+    if not chosen_methods:
         return frame
-    known = sorted(set(frame["method"]))
-    for name in wanted:
-        if name not in known:
-            hint = did_you_mean(name, known, most=1)
-            raise UsageError(f"-m {name!r} has no runs here.{hint} There are runs of: {', '.join(known)}.")
-    shown = {*wanted, *([BASELINE] if kind in ("map", "difficulty") else ())}
-    return frame[frame["method"].isin(shown)]
+    methods_here = sorted(set(frame["method"]))
+    for name in chosen_methods:
+        if name not in methods_here:
+            hint = did_you_mean(name, methods_here, most=1)
+            raise UsageError(f"-m {name!r} has no runs here.{hint} There are runs of: {', '.join(methods_here)}.")
+    drawn = {*chosen_methods, *([BASELINE] if kind in ("map", "difficulty") else ())}
+    return frame[frame["method"].isin(drawn)]
 
 
-def _has_any(board: Leaderboard, wanted: Sequence[str]) -> bool:
+def _has_any(board: Leaderboard, chosen_methods: Sequence[str]) -> bool:
     """Whether a board has one of these methods other than zero-shot, which every setting has; all without a choice."""
     from bench.analysis import BASELINE
 
-    trained = [name for name in wanted if name != BASELINE]
+    trained = [name for name in chosen_methods if name != BASELINE]
     return not trained or any(entry.method in trained for entry in board.entries)
 
 
-def _ordered(board: Leaderboard, wanted: Sequence[str]) -> Leaderboard:
+def _ordered(board: Leaderboard, chosen_methods: Sequence[str]) -> Leaderboard:
     """The board with its entries in the order of their methods; zero-shot is last if it was not chosen."""
-    places = {name: place for place, name in enumerate(wanted)}
+    places = {name: place for place, name in enumerate(chosen_methods)}
     return replace(board, entries=tuple(sorted(board.entries, key=lambda entry: places.get(entry.method, len(places)))))
 
 
@@ -197,8 +197,8 @@ def _write_figure(
 
     settings = [replace(board.setting, shots=0) if kind == "shots" else board.setting for board in boards]
     if len(set(settings)) > 1:
-        known = "; ".join(dict.fromkeys(board.setting.title for board in boards))
-        raise UsageError(f"--figure {kind} shows one setting; choose one with --protocol and --shots of: {known}.")
+        titles = "; ".join(dict.fromkeys(board.setting.title for board in boards))
+        raise UsageError(f"--figure {kind} shows one setting; choose one with --protocol and --shots of: {titles}.")
     datasets = frame["dataset"]
     catalogue = registered().telling_apart(datasets).with_short_titles(datasets)
     by_shots = sorted(boards, key=lambda board: board.setting.shots)

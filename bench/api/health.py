@@ -25,7 +25,7 @@ def check_machine(data_root: NewDataRoot = None, runs: NewRuns = "runs", cache: 
     """
     folders = _folders(data_root, Path(runs), cache_folder(cache))
     findings = [*_software(), *_catalogues(), *folders, _database(Path(runs))]
-    return Table([dict(zip(("what", "fine", "detail"), one, strict=True)) for one in findings])
+    return Table([dict(zip(("what", "fine", "detail"), finding, strict=True)) for finding in findings])
 
 
 def _software() -> Iterator[Finding]:
@@ -57,8 +57,8 @@ def _folders(data_root: Path | None, runs: Path, cache: Path) -> Iterator[Findin
         text = "none given; synthetic datasets need none (--data-root or ETL_BENCH_DATA)"
         yield ("data root", True, text)
     else:
-        there = data_root.is_dir()
-        yield ("data root", there, str(data_root) if there else f"{data_root} is not a folder")
+        exists = data_root.is_dir()
+        yield ("data root", exists, str(data_root) if exists else f"{data_root} is not a folder")
     for what, folder in (("runs", runs), ("cache", cache)):
         yield (what, *_writable(folder))
 

@@ -65,8 +65,8 @@ def _group_columns(view: OverviewView) -> list[Column]:
 
     def on_group(names: Sequence[str], row: Row) -> Score | None:
         means = [view.table.mean(row["entry"], name, measure) for name in names]
-        known = [mean for mean in means if mean is not None]
-        return Score.of(sum(known) / len(known), None, None) if len(known) == len(names) else None
+        present = [mean for mean in means if mean is not None]
+        return Score.of(sum(present) / len(present), None, None) if len(present) == len(names) else None
 
     groups = zip(GROUPS, view.groups, strict=True) if view.groups[0] and view.groups[-1] else ()
     return [Column(name, partial(on_group, names), in_papers=False) for name, names in groups if names]
@@ -125,6 +125,6 @@ def stale_notes(board: Leaderboard, entries: Sequence[Entry]) -> list[str]:
     from bench.analysis import board_title
 
     stale = [f"{entry.key}: {entry.stale}" for entry in entries if entry.stale]
-    named = "; ".join([*stale[:MOST_STALE], *([f"{len(stale) - MOST_STALE} more"] if stale[MOST_STALE:] else [])])
+    reasons = "; ".join([*stale[:MOST_STALE], *([f"{len(stale) - MOST_STALE} more"] if stale[MOST_STALE:] else [])])
     advice = "The same `etl-bench run` with --rerun stale repeats them."
-    return [f"† stale, {board_title(board)}: {named}. {advice}"] if stale else []
+    return [f"† stale, {board_title(board)}: {reasons}. {advice}"] if stale else []

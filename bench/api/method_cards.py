@@ -70,10 +70,10 @@ def listed(facts: MethodFacts, backbone: BackboneSpec, *, n_classes: int, shots:
     Raises ImpossibleCombinationError if the method cannot run on the backbone.
     """
     _check_backbone(facts, backbone)
-    found = _list().get(facts.name)
-    if (backbone.slug, n_classes, shots) != LISTED_FOR or found is None:
+    card = _list().get(facts.name)
+    if (backbone.slug, n_classes, shots) != LISTED_FOR or card is None:
         return None
-    return Learned(found["parameters"], {name: tuple(shape) for name, shape in found["tensors"].items()})
+    return Learned(card["parameters"], {name: tuple(shape) for name, shape in card["tensors"].items()})
 
 
 def measured(method: type[Method[Any]], backbone: BackboneSpec, *, n_classes: int, shots: int) -> Learned:

@@ -45,8 +45,8 @@ class Places:
 
     def missing(self, datasets: Sequence[str], backbones: Sequence[str]) -> tuple[str, ...]:
         """The names of those that are not here."""
-        found = [name for name in datasets if not self._here(name, self._has_data)]
-        return (*found, *(name for name in backbones if not self._here(name, self._has_weights)))
+        missing_data = [name for name in datasets if not self._here(name, self._has_data)]
+        return (*missing_data, *(name for name in backbones if not self._here(name, self._has_weights)))
 
     def commands(self, missing: Sequence[str]) -> list[str]:
         """How to get the missing datasets and weights, a line for each command."""

@@ -47,12 +47,14 @@ def list_experiments(
     """
     from bench.papers import SYNTHETIC_STATEMENT, PaperPart, finished_seeds, needs_of, read_paper
 
-    found, places = read_paper(paper), Places(data_root)
-    add_missing_features(found, data_root)
-    plans = PaperPart.of(found, list(found.experiments), on=on, **changes).outlines
+    loaded_paper, places = read_paper(paper), Places(data_root)
+    add_missing_features(loaded_paper, data_root)
+    plans = PaperPart.of(loaded_paper, list(loaded_paper.experiments), on=on, **changes).outlines
     plans = {**plans, "all": [outline for outlines in plans.values() for outline in outlines]}
-    titles = {name: experiment.title for name, experiment in found.experiments.items()} | {"all": "each run once"}
-    finished, hours = finished_seeds(folder_of_runs(runs, on)), {} if on else found.header.gpu_hours
+    titles = {name: experiment.title for name, experiment in loaded_paper.experiments.items()} | {
+        "all": "each run once"
+    }
+    finished, hours = finished_seeds(folder_of_runs(runs, on)), {} if on else loaded_paper.header.gpu_hours
     rows: list[dict[str, Any]] = []
     for name, title in titles.items():
         needs = needs_of(plans[name], finished)
@@ -63,14 +65,14 @@ def list_experiments(
     below = ["GPU hours are estimated for all runs as in the paper, on one such as an RTX 3090."] if hours else []
     below += ["What is missing here comes from:", *places.commands(total["missing"])] if total["missing"] else []
     below += [SYNTHETIC_STATEMENT] if on else []
-    facts: dict[str, Any] = {"title": found.header.title, "address": found.header.address}
+    facts: dict[str, Any] = {"title": loaded_paper.header.title, "address": loaded_paper.header.address}
     facts |= {"experiments": experiments, "total": total, "notes": below}
-    if left := next((row["name"] for row in experiments if row["done"] < row["runs"]), ""):
-        below = [*below, f"To run one, repeat the command with its name after the paper, such as {left}."]
+    if unfinished := next((row["name"] for row in experiments if row["done"] < row["runs"]), ""):
+        below = [*below, f"To run one, repeat the command with its name after the paper, such as {unfinished}."]
     return Table(
         rows,
         ["name", "title", "runs", "done", *(["gpu_hours"] if any(row["gpu_hours"] for row in rows) else [])],
-        f"{found.header.title} ({found.header.address})",
+        f"{loaded_paper.header.title} ({loaded_paper.header.address})",
         facts=lambda: facts,
         below=lambda: "\n".join(below),
     )

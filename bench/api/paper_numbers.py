@@ -59,8 +59,8 @@ def published_table(numbers: DataFrame) -> Table:
     def split(row: Row) -> str:
         return row["split"] if row["metric"] == "accuracy" else str(row["metric"]).replace("_", " ")
 
-    known = numbers.astype(object).where(numbers.notna(), None)
-    rows = [{str(name): value for name, value in row.items()} for row in known.to_dict("records")]
+    without_nan = numbers.astype(object).where(numbers.notna(), None)
+    rows = [{str(name): value for name, value in row.items()} for row in without_nan.to_dict("records")]
     columns: list[Column | str] = [
         Column("method", lambda row: f"{row['method']} [{row['variant']}]" if row["variant"] else row["method"]),
         "dataset",

@@ -45,8 +45,8 @@ def _write_page(request: PageRequest) -> SiteView:
     from reports.site.build import write_page
     from reports.views import UnfinishedView
 
-    found = unfinished_sweeps(request.runs)
-    unfinished = tuple(UnfinishedView(item.counts, item.missing_text, item.command, item.missing) for item in found)
+    sweeps = unfinished_sweeps(request.runs)
+    unfinished = tuple(UnfinishedView(item.counts, item.missing_text, item.command, item.missing) for item in sweeps)
     return write_page(replace(request, unfinished=unfinished))
 
 
@@ -99,8 +99,8 @@ def write_report(request: PageRequest) -> Report:
 
         return Report(write_published(request.out, request.protocol, force=request.force), ())
     boards = []
-    for shown in (shown for shown in _write_page(request).boards if not shown.board.complete):
-        missing, failed = shown.board.missing, sum(cell.error is not None for cell in shown.board.missing)
+    for view in (view for view in _write_page(request).boards if not view.board.complete):
+        missing, failed = view.board.missing, sum(cell.error is not None for cell in view.board.missing)
         counts = f"{counted(len(missing), 'run')} missing, {failed} of them failed"
-        boards.append(f"incomplete: {shown.board.setting.backbone}, {shown.heading}: {counts}")
+        boards.append(f"incomplete: {view.board.setting.backbone}, {view.heading}: {counts}")
     return Report(request.out, tuple(dict.fromkeys(boards)))  # shared and all runs of a setting are two leaderboards

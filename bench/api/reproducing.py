@@ -92,21 +92,25 @@ def reproduce_paper(
     from bench.papers import PaperPart, all_datasets, finished_seeds, needs_of, read_paper
     from bench.sweep import LogStyle, open_log, outline_of, parse_choice
 
-    found = read_paper(paper)
-    add_missing_features(found, options.get("data_root"))
+    loaded_paper = read_paper(paper)
+    add_missing_features(loaded_paper, options.get("data_root"))
     log = open_log(parse_choice(LogStyle, progress, "--log")) if isinstance(progress, str) else progress
     folder = folder_of_runs(runs, on)
     chosen: dict[str, Any] = {"methods": methods, "datasets": datasets, "seeds": seeds}
-    names = list(found.experiments) if what == ALL_EXPERIMENTS else [found.named(what)]
+    names = list(loaded_paper.experiments) if what == ALL_EXPERIMENTS else [loaded_paper.named(what)]
     for name in names:
-        _check_names(found, name)
-    part = PaperPart.of(found, names, on=on, runs=folder, **chosen, **options)
+        _check_names(loaded_paper, name)
+    part = PaperPart.of(loaded_paper, names, on=on, runs=folder, **chosen, **options)
     plans = {name: outlines for name, outlines in part.outlines.items() if outlines}  # those that have the chosen parts
-    every = [name for outlines in plans.values() for one in outlines for name in all_datasets(one.request)]
+    needed_datasets = [
+        name for outlines in plans.values() for outline in outlines for name in all_datasets(outline.request)
+    ]
     places = Places(options.get("data_root"))
-    missing = dict.fromkeys(() if on else places.missing(every, ()))
-    here = {name: _without([one.request for one in outlines], missing) for name, outlines in plans.items()}
-    done = []
+    missing = dict.fromkeys(() if on else places.missing(needed_datasets, ()))
+    requests_by_name = {
+        name: _without([outline.request for outline in outlines], missing) for name, outlines in plans.items()
+    }
+    reproduced = []
     finished = finished_seeds(folder)
 
     def count(plans: Iterable[Sequence[Plan]]) -> tuple[int, str]:
@@ -114,34 +118,38 @@ def reproduce_paper(
         needs = needs_of([outline for outlines in plans for outline in outlines], finished)
         return needs.runs - needs.done, f"{counted(needs.runs, 'run')}, {needs.done} done"
 
-    left, line = count([outline_of(request, unchecked=True) for request in requests] for requests in here.values())
+    n_missing, line = count(
+        [outline_of(request, unchecked=True) for request in requests] for requests in requests_by_name.values()
+    )
     if missing:
         log.notice(f"with all data: {count(plans.values())[1]}")
         log.notice(f"missing data: {'; '.join(places.commands(list(missing)))}")
     log.notice(f"{'with the data that is here: ' if missing else ''}{line}")
-    log.expect(left)
-    for name, requests in here.items():
+    log.expect(n_missing)
+    for name, requests in requests_by_name.items():
         if len(names) > 1:
-            log.notice(f"{name}: {found.experiments[name].title}")
-        own = dict.fromkeys(data for item in plans[name] for data in all_datasets(item.request) if data in missing)
-        lacks = [f"no data of {', '.join(own)}"] if own else []
-        one = _reproduced(found, name, requests, on, log, folder, part, lacks)
-        done.append(one)
-        if one.interrupted:
+            log.notice(f"{name}: {loaded_paper.experiments[name].title}")
+        missing_data = dict.fromkeys(
+            data for item in plans[name] for data in all_datasets(item.request) if data in missing
+        )
+        lacks = [f"no data of {', '.join(missing_data)}"] if missing_data else []
+        experiment = _reproduced(loaded_paper, name, requests, on, log, folder, part, lacks)
+        reproduced.append(experiment)
+        if experiment.interrupted:
             break
-    return done
+    return reproduced
 
 
 def _without(requests: Sequence[SweepRequest], missing: Collection[str]) -> list[SweepRequest]:
     """The requests without these datasets and targets; those that have no others are left out."""
-    found = []
+    possible = []
     for request in requests:
         datasets, targets = (
             [name for name in names if name not in missing] for names in (request.datasets, request.targets)
         )
         if datasets and (targets or not request.targets):
-            found.append(request.model_copy(update={"datasets": datasets, "targets": targets}))
-    return found
+            possible.append(request.model_copy(update={"datasets": datasets, "targets": targets}))
+    return possible
 
 
 def _check_names(paper: Paper, name: str) -> None:
@@ -213,9 +221,9 @@ def _frames(folder: Path, ids: Collection[str]) -> tuple[pd.DataFrame, pd.DataFr
     except StoreError:
         return pd.DataFrame(), pd.DataFrame()
     frame, measured = store.runs_frame(), store.difficulty_frame()
-    mine = frame[frame["run_id"].isin(ids) & frame["split"].notna()].reset_index(drop=True)
-    mine = store.with_outcomes(mine)
-    return mine, measured[measured["dataset"].isin(set(mine["dataset"]))] if len(mine) else measured.iloc[:0]
+    runs = frame[frame["run_id"].isin(ids) & frame["split"].notna()].reset_index(drop=True)
+    runs = store.with_outcomes(runs)
+    return runs, measured[measured["dataset"].isin(set(runs["dataset"]))] if len(runs) else measured.iloc[:0]
 
 
 def _rows(
@@ -235,8 +243,8 @@ def _rows(
     printed = _printed(paper, name)
     if printed.empty:
         return own_rows(frame, published_frame(), order=ids)
-    for column, wanted in (("method", part.methods), ("dataset", part.datasets)):
-        printed = printed[printed[column].isin(wanted)] if wanted else printed
+    for column, chosen in (("method", part.methods), ("dataset", part.datasets)):
+        printed = printed[printed[column].isin(chosen)] if chosen else printed
     return reproduced_rows(printed, frame, difficulty)
 
 
@@ -250,9 +258,9 @@ def _printed(paper: Paper, name: str) -> pd.DataFrame:
 
 def _about_rows(name: str, rows: Sequence[TableRow], part: PaperPart) -> list[str]:
     """What the average of some rows is of, and known misprints."""
-    found = []
-    sources = {one for plan in part.outlines[name] if plan.request.targets for one in plan.request.datasets}
+    notes = []
+    sources = {source for plan in part.outlines[name] if plan.request.targets for source in plan.request.datasets}
     if sources and any(row.dataset == "average" for row in rows):
-        found.append(f"The average is over the targets, without the source {', '.join(sorted(sources))}.")
+        notes.append(f"The average is over the targets, without the source {', '.join(sorted(sources))}.")
     cells = ((row, cell) for row in rows for cell in row.cells.values() if cell.misprint)
-    return found + [f"{row.method}, {row.dataset}: printed {cell.printed}. {cell.misprint}" for row, cell in cells]
+    return notes + [f"{row.method}, {row.dataset}: printed {cell.printed}. {cell.misprint}" for row, cell in cells]

@@ -162,12 +162,15 @@ class Results:
         if not boards:
             if self._frame.empty:
                 raise UsageError(no_runs(self.folder))
-            found = sorted(
-                {f"{one.protocol} with {one.shots_text} on {one.backbone}" for one in board_settings(self._frame)}
+            settings = sorted(
+                {
+                    f"{setting.protocol} with {setting.shots_text} on {setting.backbone}"
+                    for setting in board_settings(self._frame)
+                }
             )
-            asked = {"--protocol": protocol, "--shots": shots, "--backbone": backbone}
-            given = " ".join(f"{option} {value}" for option, value in asked.items() if value is not None)
-            raise UsageError(f"No runs of {given or 'any setting'} in {self.folder}. It holds: {', '.join(found)}.")
+            options = {"--protocol": protocol, "--shots": shots, "--backbone": backbone}
+            stated = " ".join(f"{option} {value}" for option, value in options.items() if value is not None)
+            raise UsageError(f"No runs of {stated or 'any setting'} in {self.folder}. It holds: {', '.join(settings)}.")
         return boards
 
     @cached_property
@@ -201,13 +204,13 @@ class Results:
         by_title = _keys_by_title(boards)
         a, b = (by_title.get(name.casefold(), name) for name in (a, b))
         names = [{name for entry in board.entries for name in (entry.key, entry.method)} for board in boards]
-        both = [board for board, known in zip(boards, names, strict=True) if {a, b} <= known]
+        both = [board for board, board_names in zip(boards, names, strict=True) if {a, b} <= board_names]
         if not both:
-            found = "; ".join(
+            listed = "; ".join(
                 f"{board.setting.title}: {', '.join(entry.key for entry in board.entries)}" for board in boards
             )
             raise UsageError(
-                f"No leaderboard in {self.folder} has both {a!r} and {b!r}. There are: {found or 'no runs that fit'}."
+                f"No leaderboard in {self.folder} has both {a!r} and {b!r}. There are: {listed or 'no runs that fit'}."
             )
         pairs = []
         for board in both:
@@ -238,12 +241,12 @@ class Results:
         from bench.results import no_runs
 
         groups = chosen_groups(tuple(easy), tuple(hard))
-        asked = load_claims(None if file is None else Path(file).expanduser())
+        statements = load_claims(None if file is None else Path(file).expanduser())
         if self._frame.empty:
             raise UsageError(no_runs(self.folder))
         difficulty = difficulty_by_backbone(self._difficulty)
         boards = build_leaderboards(self._frame, self._store.outcomes)
-        return claims_table(check_claims(asked, boards, difficulty, groups), self.folder)
+        return claims_table(check_claims(statements, boards, difficulty, groups), self.folder)
 
     def difficulty(self, *, all_columns: bool = False) -> pd.DataFrame:
         """Transfer difficulty and related measures, one row per backbone, dataset, split and measure.
@@ -325,7 +328,7 @@ def _keys_by_title(boards: Sequence[Leaderboard]) -> dict[str, str]:
     catalogue = registered()
     entries = [entry for board in boards for entry in board.entries]
     titles = {catalogue.entry_title(entry.method, entry.label).casefold(): entry.key for entry in entries}
-    return titles | {known: known for entry in entries for known in (entry.key, entry.method)}
+    return titles | {name: name for entry in entries for name in (entry.key, entry.method)}
 
 
 def leaderboard(runs: str | Path = DEFAULT_RUNS, **options: Any) -> Tables:

@@ -61,7 +61,7 @@ def run(
     """Run methods on datasets and give the results. Finished runs are skipped, and an interrupted call can be repeated.
 
     Args:
-        methods: names, shell-style patterns such as `"vpt*"`, or `"all"`.
+        methods: names, shell-style patterns such as `"vpt*"`, files of methods such as `"./mine.py"`, or `"all"`.
         datasets: names, patterns or `"all"`.
         backbone: `arch.tag` of open_clip, or `ARCH=FILE` for local weights; several for a sweep over backbones.
             Default: the included demo backbone, for synthetic datasets only.
@@ -129,9 +129,9 @@ def open_progress(style: str = "auto") -> SweepLog:
 
 def plan_request(request: SweepRequest, log: SweepLog) -> Plan:
     """What a request would do, without doing it, reported to the log."""
-    made = make_plan(request, log)
-    report_plan(made, log)
-    return made
+    planned = make_plan(request, log)
+    report_plan(planned, log)
+    return planned
 
 
 def run_request(request: SweepRequest, log: SweepLog) -> SweepOutcome:
@@ -140,9 +140,9 @@ def run_request(request: SweepRequest, log: SweepLog) -> SweepOutcome:
     The failed runs are reported by `report_failures`, so that a result can be printed before.
     """
     with early_process(request) as process:
-        made = make_plan(request, log)
-        report_plan(made, log)
-        return carry_out(made, log, process)
+        planned = make_plan(request, log)
+        report_plan(planned, log)
+        return carry_out(planned, log, process)
 
 
 def sweep_result(outcome: SweepOutcome, runs: Path) -> Results:
@@ -152,15 +152,15 @@ def sweep_result(outcome: SweepOutcome, runs: Path) -> Results:
 
 def sweep_facts(outcome: SweepOutcome) -> dict[str, object]:
     """What a sweep did, as plain values."""
-    made, summary = outcome.plan, outcome.summary
+    planned, summary = outcome.plan, outcome.summary
     return {
-        "planned": len(made.specs),
-        "done_before": len(made.done),
+        "planned": len(planned.specs),
+        "done_before": len(planned.done),
         "finished": len(summary.runs),
         "by_other_sweeps": sum(not item.here for item in summary.runs),
         "failed": outcome.failed,
-        "stale": made.stale_reasons,
-        "refused": [{"what": item.what, "reason": item.reason} for item in made.left_out],
+        "stale": planned.stale_reasons,
+        "refused": [{"what": item.what, "reason": item.reason} for item in planned.left_out],
         "interrupted": summary.interrupted,
     }
 
@@ -170,8 +170,8 @@ def sweep_line(outcome: SweepOutcome, runs: Path) -> str:
     if not outcome.summary.finished:
         return ""
     finished = outcome.summary.runs
-    others = sum(not item.here for item in finished)
-    by_others = f" ({others} by other sweeps)" if others else ""
+    elsewhere = sum(not item.here for item in finished)
+    by_others = f" ({elsewhere} by other sweeps)" if elsewhere else ""
     ok = sum(item.outcome is Outcome.OK for item in finished)
     return f"{ok} finished{by_others}, {len(outcome.summary.failures)} failed; in {runs}"
 
@@ -186,7 +186,7 @@ def _request(
 ) -> SweepRequest:
     folders = {name: Path(options[name]).expanduser() for name in ("data_root", "cache") if options.get(name)}
     folders["runs"] = Path(runs).expanduser()
-    given: dict[str, Any] = {
+    named_options: dict[str, Any] = {
         name: value for name, value in (("backbones", backbone), ("protocol", protocol)) if value is not None
     }
-    return sweep_request(overrides=settings or [], **given, **{**options, **folders})
+    return sweep_request(overrides=settings or [], **named_options, **{**options, **folders})

@@ -145,11 +145,11 @@ def verify_runs(
             "unset the variable."
         )
     shards = Shards(Path(runs))
-    found = []
+    shards_of_runs = []
     for text in chosen:
         stored = _read(shards, text)
         check_verifiable(stored.record)
-        found.append(stored)
+        shards_of_runs.append(stored)
     weights = local_weights(split_list(backbones))
     lists = [read_support_list(path) for path in support]
     taught = None if teacher is None else read_teacher(teacher)
@@ -158,9 +158,9 @@ def verify_runs(
         "data_root": data_root, "weights": weights, "files": files, "device": device, "threads": threads,
         "eval_batch": eval_batch,
     }  # fmt: skip
-    contexts = [repetition_context(stored, **options) for stored in found]
-    others = exported if threads is None else None
-    return (_verified(*pair, Path(runs), others) for pair in zip(found, contexts, strict=True))
+    contexts = [repetition_context(stored, **options) for stored in shards_of_runs]
+    unused_threads = exported if threads is None else None
+    return (_verified(*pair, Path(runs), unused_threads) for pair in zip(shards_of_runs, contexts, strict=True))
 
 
 def _verified(stored: Shard, context: RunContext, runs: Path, exported: int | None) -> VerifiedRun:
@@ -168,22 +168,23 @@ def _verified(stored: Shard, context: RunContext, runs: Path, exported: int | No
     from bench.experiment import run_experiment  # imports torch, which the checks do not need
     from bench.results import RepetitionOutcome, Shards, judge_repetition
 
-    made, run_id, notes = stored.record.provenance, stored.record.run_id, []
-    if exported not in (None, made.threads):
+    provenance, run_id, notes = stored.record.provenance, stored.record.run_id, []
+    if exported not in (None, provenance.threads):
         notes.append(
-            f"{run_id}: uses the run's {made.threads} threads, not OMP_NUM_THREADS={exported}; "
+            f"{run_id}: uses the run's {provenance.threads} threads, not OMP_NUM_THREADS={exported}; "
             f"use --threads {exported} to change this"
         )
     repeated, predictions = run_experiment(stored.record.spec, context)
-    found = judge_repetition(stored, repeated, predictions)
-    here = repeated.provenance.device_class
-    if here != made.device_class:
+    verdict = judge_repetition(stored, repeated, predictions)
+    device = repeated.provenance.device_class
+    if device != provenance.device_class:
         notes.append(
-            f"{run_id}: made on {made.device_class} and repeated on {here}, so it can agree only within rounding"
+            f"{run_id}: made on {provenance.device_class} and repeated on {device}, so it can agree only within "
+            "rounding"
         )
-    if found.outcome in (RepetitionOutcome.IDENTICAL, RepetitionOutcome.ROUNDING):
+    if verdict.outcome in (RepetitionOutcome.IDENTICAL, RepetitionOutcome.ROUNDING):
         Shards(runs).note_verified(run_id)
-    return VerifiedRun(found, here != made.device_class, tuple(notes))
+    return VerifiedRun(verdict, device != provenance.device_class, tuple(notes))
 
 
 def query_runs(
@@ -211,9 +212,9 @@ def runs_table(runs: Runs = "runs", *, where: Where = None) -> Table:
     rows = [
         dict(zip(_LISTED, row, strict=True)) for row in fresh_store(Path(runs)).query(query).astype(object).to_numpy()
     ]
-    made = Column("created at", lambda row: f"{row['created_at']:%Y-%m-%d %H:%M}")
+    created = Column("created at", lambda row: f"{row['created_at']:%Y-%m-%d %H:%M}")
     spare = ("created at", "backbone", "protocol", "shots")
-    return Table(rows, [*_LISTED[:-1], made], spare=spare, notes=() if rows else ["no runs"])
+    return Table(rows, [*_LISTED[:-1], created], spare=spare, notes=() if rows else ["no runs"])
 
 
 def rebuild_database(runs: Runs = "runs") -> tuple[int, Path]:
@@ -231,10 +232,10 @@ def chosen_runs(runs: Path, where: str | None, *, completed: bool = False) -> li
     table = "(SELECT * FROM runs WHERE status = 'ok') AS runs" if completed else "runs"
     query = f"SELECT run_id FROM {table} WHERE {'true' if where is None else where} ORDER BY run_id"
     store = fresh_store(runs)
-    found = [str(run_id) for run_id in store.query(query)["run_id"]]
-    if not found and store.runs_frame().empty:
+    run_ids = [str(run_id) for run_id in store.query(query)["run_id"]]
+    if not run_ids and store.runs_frame().empty:
         raise UsageError(no_runs(runs))
-    if not found:
+    if not run_ids:
         matching = "" if where is None else f" matches --where {where!r}"
         if re.search(r"\brecipe\b", where or ""):
             matching += "; the column recipe holds all settings of a recipe as JSON, and recipe_name its name"
@@ -242,7 +243,7 @@ def chosen_runs(runs: Path, where: str | None, *, completed: bool = False) -> li
             f"No {'completed ' if completed else ''}run in {runs}{matching}. "
             f"`etl-bench runs list --runs {runs}` lists the runs."
         )
-    return found
+    return run_ids
 
 
 def export_runs(
@@ -277,14 +278,14 @@ def import_runs(
     from bench.results import Shards, fresh_store
 
     root = None if data_root is None else Path(data_root)
-    done = import_results(Shards(Path(runs)), Path(bundle), data_root=root)
+    imported = import_results(Shards(Path(runs)), Path(bundle), data_root=root)
     fresh_store(Path(runs))
-    return done
+    return imported
 
 
 def scores_table(records: Sequence[RunRecord]) -> Table:
     """One row for each score of some runs, with its interval."""
-    shown = ("split", "accuracy", "low", "high", "n")
+    columns = ("split", "accuracy", "low", "high", "n")
     rows = [
         {
             "run_id": record.run_id,
@@ -293,7 +294,7 @@ def scores_table(records: Sequence[RunRecord]) -> Table:
             "shots": record.spec.shots,
             "seed": record.spec.seed,
         }
-        | {name: value for name, value in _score(score).items() if name in shown}
+        | {name: value for name, value in _score(score).items() if name in columns}
         for record in records
         for score in record.all_scores
     ]

@@ -50,7 +50,7 @@ class SweepStatus:
         """Running sweeps, tasks of the workers, and the newest failures; those that are empty are left out."""
         sweeps = [
             {"sweep": f"{item.process.host}:{item.process.pid}", **item.facts}
-            | {"to_go": None if (left := item.facts.get("seconds_left")) is None else duration(left)}
+            | {"to_go": None if (seconds := item.facts.get("seconds_left")) is None else duration(seconds)}
             for item in self.sweeps
         ]
         columns = ["sweep", "done", "failed", "elsewhere", "total", "a_minute", "to_go"]

@@ -43,7 +43,7 @@ class _Checked:
 
         def checked(args: list[str]) -> tuple[dict[str, Any], list[str], list[Any]]:
             values, rest, order = parse(args=args)
-            if not ctx.resilient_parsing and not any(getattr(one, "is_eager", False) for one in order):
+            if not ctx.resilient_parsing and not any(getattr(option, "is_eager", False) for option in order):
                 check_options(values, order)
                 if order and rest and rest[0] in getattr(self, "commands", ()):  # such as another folder than it names
                     raise UsageError(f"{_shown(order[0])} acts after the name of a command; give it after `{rest[0]}`.")
@@ -55,15 +55,15 @@ class _Checked:
 
 def _literal(command: Any) -> Any:
     """A copy of a command, with those below it, whose help texts rich prints as they are."""
-    shown = copy(command)
-    shown.help = _escaped("\n\n".join(part.replace("\n", " ") for part in cleandoc(command.help or "").split("\n\n")))
-    shown.short_help = _escaped(command.short_help)
-    shown.params = [copy(one) for one in command.params]
-    for one in shown.params:
-        one.help = _escaped(getattr(one, "help", None))
+    literal = copy(command)
+    literal.help = _escaped("\n\n".join(part.replace("\n", " ") for part in cleandoc(command.help or "").split("\n\n")))
+    literal.short_help = _escaped(command.short_help)
+    literal.params = [copy(param) for param in command.params]
+    for param in literal.params:
+        param.help = _escaped(getattr(param, "help", None))
     if hasattr(command, "commands"):
-        shown.commands = {name: _literal(below) for name, below in command.commands.items()}
-    return shown
+        literal.commands = {name: _literal(below) for name, below in command.commands.items()}
+    return literal
 
 
 def _escaped(text: str | None) -> str | None:
@@ -87,18 +87,18 @@ def check_options(values: dict[str, Any], order: Sequence[Any]) -> None:
     twice but takes one value, and for an empty text.
     """
     for option, times in Counter(order).items():
-        given = values.get(option.name)
+        value = values.get(option.name)
         what = _shown(option)
-        texts = given if isinstance(given, list | tuple) else [given]
+        texts = value if isinstance(value, list | tuple) else [value]
         if any(isinstance(text, str) and not text.strip() for text in texts):
             raise UsageError(f"{what} is empty; give a value{'' if option.required else ', or leave it out'}.")
         if times > 1 and not option.multiple:
             raise UsageError(f"{what} is given {_times(times)}; give it once.")
-        if option.param_type_name == "option" and isinstance(given, list):
-            for text, count in Counter(given).items():
+        if option.param_type_name == "option" and isinstance(value, list):
+            for text, count in Counter(value).items():
                 if count > 1:
                     remark(f"note: {what} {shlex.quote(text)} is given {_times(count)} and counts once")
-            values[option.name] = list(dict.fromkeys(given))
+            values[option.name] = list(dict.fromkeys(value))
 
 
 def _shown(option: Any) -> str:

@@ -40,11 +40,11 @@ class ListsByDefault(CheckedGroup):
         return bool(values.get("name") or more)
 
     def _no_command(self, ctx: Any, word: str) -> UsageError:
-        known = sorted(self.commands)
-        shows = f", and `{ctx.command_path} NAME` shows one name at a time" if SHOW in known else ""
+        commands = sorted(self.commands)
+        shows = f", and `{ctx.command_path} NAME` shows one name at a time" if SHOW in commands else ""
         return UsageError(
-            f"`{ctx.command_path}` has no command {word!r}{shows}.{did_you_mean(word, known, most=1)} Commands: "
-            f"{', '.join(known)}."
+            f"`{ctx.command_path}` has no command {word!r}{shows}.{did_you_mean(word, commands, most=1)} Commands: "
+            f"{', '.join(commands)}."
         )
 
 

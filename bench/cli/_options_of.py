@@ -28,26 +28,36 @@ def options_of(*functions: Callable[..., Any]) -> Callable[[_Command], _Command]
     marks: dict[str, Any] = {}
     generated: dict[str, inspect.Parameter] = {}
     for function in functions:
-        own = {name: hint for name, hint in _hints_of(function).items() if isinstance(_mark(hint), Opt)}
+        options = {name: hint for name, hint in _hints_of(function).items() if isinstance(_mark(hint), Opt)}
         defaults = inspect.signature(function).parameters
-        marks |= own
-        generated |= {name: _parameter(name, hint, defaults[name].default) for name, hint in own.items()}
+        marks |= options
+        generated |= {name: _parameter(name, hint, defaults[name].default) for name, hint in options.items()}
 
     def decorate(command: _Command) -> _Command:
-        hints, named = _hints_of(command), dict(inspect.signature(command).parameters)
-        first = generated if named.pop("options", None) else {}
-        own = {name: one.replace(annotation=hints.get(name), kind=_KIND) for name, one in named.items()}
-        for name in named.keys() & generated.keys():
-            default = generated[name].default if named[name].default is inspect.Parameter.empty else named[name].default
-            own[name] = generated[name].replace(default=default)
-        defaults = {name: one.default for name, one in (first | own).items() if one.default is not one.empty}
+        hints, parameters = _hints_of(command), dict(inspect.signature(command).parameters)
+        first = generated if parameters.pop("options", None) else {}
+        last = {
+            name: parameter.replace(annotation=hints.get(name), kind=_KIND) for name, parameter in parameters.items()
+        }
+        for name in parameters.keys() & generated.keys():
+            default = (
+                generated[name].default
+                if parameters[name].default is inspect.Parameter.empty
+                else parameters[name].default
+            )
+            last[name] = generated[name].replace(default=default)
+        defaults = {
+            name: parameter.default
+            for name, parameter in (first | last).items()
+            if parameter.default is not parameter.empty
+        }
 
         def run(**given: Any) -> None:
             values = defaults | given
             values |= {name: _typed(name, _mark(hint), values[name]) for name, hint in marks.items()}
-            command(**{name: value for name, value in values.items() if name in named or value is not None})
+            command(**{name: value for name, value in values.items() if name in parameters or value is not None})
 
-        run.__signature__ = inspect.Signature(list((first | own).values()))  # type: ignore[attr-defined]
+        run.__signature__ = inspect.Signature(list((first | last).values()))  # type: ignore[attr-defined]
         run.__name__, run.__doc__ = command.__name__, command.__doc__
         return run
 
@@ -98,11 +108,11 @@ def _shown(name: str, mark: Opt) -> Any:
         if mark.read and mark.field == "data_root":
             return request_option(mark.field)
         return request_option(mark.field, callback=runs_to_read if mark.read else None)
-    shown: dict[str, Any] = {"help": mark.help, "min": mark.min, "max": mark.max, "metavar": mark.metavar}
+    facts: dict[str, Any] = {"help": mark.help, "min": mark.min, "max": mark.max, "metavar": mark.metavar}
     if mark.positional:
-        return typer.Argument(**shown)
-    own = [] if "--" in mark.names else [f"--{name.replace('_', '-')}"]
-    return typer.Option(*mark.names.split(), *own, **shown)
+        return typer.Argument(**facts)
+    usual_name = [] if "--" in mark.names else [f"--{name.replace('_', '-')}"]
+    return typer.Option(*mark.names.split(), *usual_name, **facts)
 
 
 def _cli_type(hint: Any) -> Any:
@@ -115,10 +125,10 @@ def _cli_type(hint: Any) -> Any:
 @cache
 def _hints_of(function: Callable[..., Any]) -> dict[str, Any]:
     """The types of parameters with their marks; one that only type checkers know is `object`."""
-    known = dict(inspect.unwrap(function).__globals__)
+    namespace = dict(inspect.unwrap(function).__globals__)
     texts = {name: text for name, text in inspect.get_annotations(function).items() if name != "return"}
     while True:
         try:
-            return get_type_hints(types.SimpleNamespace(__annotations__=texts), known, include_extras=True)
+            return get_type_hints(types.SimpleNamespace(__annotations__=texts), namespace, include_extras=True)
         except NameError as error:
-            known[error.name] = object
+            namespace[error.name] = object

@@ -44,8 +44,8 @@ def print_facts(facts: Mapping[str, object], *, as_json: bool) -> None:
         print_json(dict(facts))
         return
     # --set accepts dotted names, so they stay as they are
-    named = {name if "." in name else name.replace("_", " "): value for name, value in facts.items()}
-    print_line(facts_text(named, terminal_width(sys.stdout)))
+    spaced = {name if "." in name else name.replace("_", " "): value for name, value in facts.items()}
+    print_line(facts_text(spaced, terminal_width(sys.stdout)))
 
 
 def print_json(value: object) -> None:

@@ -48,7 +48,7 @@ def joined(option: str, texts: Sequence[str]) -> str:
     """The items of a list of numbers as one text; says on standard error how a repeated option is read."""
     text = ",".join(texts)
     if len(texts) > 1:
-        remark(f"note: {' '.join(f'{option} {one}' for one in texts)} is read as {option} {text}")
+        remark(f"note: {' '.join(f'{option} {part}' for part in texts)} is read as {option} {text}")
     return text
 
 
@@ -72,20 +72,24 @@ def takes_request(
     The command receives typed options as `given` and those set by environment variables as `environment`, both by field
     name.
     """
-    own = [item for name, item in inspect.signature(command, eval_str=True).parameters.items() if name not in _RECEIVED]
-    named = {item.name for item in own}
+    command_parameters = [
+        item for name, item in inspect.signature(command, eval_str=True).parameters.items() if name not in _RECEIVED
+    ]
+    command_names = {item.name for item in command_parameters}
 
     def run(**values: Any) -> None:
         context = values["context"]
-        options = {name: values.pop(name) for name in SweepRequest.model_fields if name in values and name not in named}
+        options = {
+            name: values.pop(name) for name in SweepRequest.model_fields if name in values and name not in command_names
+        }
         typed = {name: value for name, value in options.items() if _source(context, name) == "COMMANDLINE"}
         typed |= {name: joined(f"--{name}", value) for name, value in typed.items() if _is_numbers(name)}
         environment = {name: value for name, value in options.items() if _source(context, name) == "ENVIRONMENT"}
         command(given=typed, environment=environment, **values)
 
     options = [_parameter(name) for name in fields]
-    first = [item for item in own if item.kind is not inspect.Parameter.KEYWORD_ONLY]
-    last = [item for item in own if item.kind is inspect.Parameter.KEYWORD_ONLY]
+    first = [item for item in command_parameters if item.kind is not inspect.Parameter.KEYWORD_ONLY]
+    last = [item for item in command_parameters if item.kind is inspect.Parameter.KEYWORD_ONLY]
     run.__signature__ = inspect.Signature([*first, *options, *last])  # type: ignore[attr-defined]
     run.__name__, run.__doc__ = command.__name__, command.__doc__
     return run
@@ -106,8 +110,8 @@ def _parameter(name: str) -> inspect.Parameter:
         default = default or []
     elif kind is str and default is not None:
         default = str(default)
-    shown = {"show_default": default not in (None, [], False), "rich_help_panel": str(option_of(name).panel)}
-    option = request_option(name, **shown)
+    help_options = {"show_default": default not in (None, [], False), "rich_help_panel": str(option_of(name).panel)}
+    option = request_option(name, **help_options)
     annotation = kind if default is not None else kind | None
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[annotation, option]

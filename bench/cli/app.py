@@ -1,5 +1,6 @@
 """The `etl-bench` command: registers the commands and turns expected errors into one line and an exit code."""
 
+import functools
 import io
 import logging
 import re
@@ -33,7 +34,7 @@ from bench.extensions.boards.commands import board_app
 from bench.extensions.conformance.commands import check_command, new_command
 from bench.extensions.predictions.commands import import_command
 from bench.extensions.recommendation.commands import recommend_command
-from datasets_registry import BenchError
+from datasets_registry import BenchError, did_you_mean
 
 PANELS: dict[str, dict[str, Any]] = {
     "Run": {"run": run_command, "demo": demo, "status": status, "recommend": recommend_command},
@@ -85,6 +86,12 @@ def _root(
     pass
 
 
+@functools.cache
+def command_tree() -> Any:
+    """The commands as click has them. Typer would build them at every call, which takes longer than most commands."""
+    return typer.main.get_command(app)
+
+
 class _Warnings(logging.Handler):
     """Prints warnings as remarks."""
 
@@ -99,7 +106,9 @@ def _place_below(context: Any, name: str) -> str:
     """Where a command of that name is, one level below; empty if it is not there."""
     below = context.command.commands.items()
     places = [
-        f"`{context.command_path} {group} {name}`" for group, one in below if name in getattr(one, "commands", ())
+        f"`{context.command_path} {group} {name}`"
+        for group, command in below
+        if name in getattr(command, "commands", ())
     ]
     return f" It is {' or '.join(places)}." if places else ""
 
@@ -116,7 +125,7 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a terminal without Unicode prints `?`
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[_Warnings()])
     try:
-        code = app(arguments, prog_name="etl-bench", standalone_mode=False)
+        code = command_tree()(arguments, prog_name="etl-bench", standalone_mode=False)
     except BenchError as error:
         if debug:
             raise
@@ -125,17 +134,15 @@ def main() -> None:
     except _ParserError as error:
         # no message: the help was printed instead
         message, context = error.format_message(), error.ctx
+        if options := getattr(error, "possibilities", None):
+            message = f"No such option: {error.option_name}.{did_you_mean(error.option_name, options, most=1)}"
         advice = (
             unknown_option_advice(getattr(error, "option_name", "")) if context and context.info_name == "run" else ""
         )
-        if context and (found := re.match(r"No such command '([\w-]+)'", message)):
-            advice = _place_below(context, found[1])
-        if (
-            context
-            and "unexpected extra argument" in message
-            and any("-m" in one.opts for one in context.command.params)
-        ):
+        if context and context.info_name == "run" and "unexpected extra argument" in message:
             advice = " Names of a list are separated by commas, without spaces, such as -m coop,apex."
+        if context and (unknown := re.match(r"No such command '([\w-]+)'", message)):
+            advice = _place_below(context, unknown[1])
         asks = f" See `{context.command_path} --help`." if context else ""
         stop = "" if message.endswith((".", "?", "!")) else "."
         code = _refuse(f"{message}{stop}{advice}{asks}") if message else 2
@@ -143,7 +150,7 @@ def main() -> None:
         if debug:
             raise
         what = f"{error.filename}: " if error.filename else ""
-        code = _refuse(f"{what}{error.strerror or error}. Repeat the command with --debug to see where.")
+        code = _refuse(f"{what}{error.strerror or error}.")
     except typer.Abort:
         code = 1
     sys.exit(code or 0)

@@ -25,11 +25,11 @@ def _list_command(as_json: opt.AsJson = False) -> None:
 
     A backbone is an arch.tag of open_clip, hf-hub:ORG/NAME, local-dir:FOLDER, or local weights (ARCH=FILE).
     """
-    found = backbone_rows()
+    backbones = backbone_rows()
     if as_json:
-        print_json(found)
+        print_json(backbones)
         return
-    rows = [_short(list(group)) for _, group in groupby(found, key=lambda row: row["family"])]
+    rows = [_short(list(group)) for _, group in groupby(backbones, key=lambda row: row["family"])]
     print_rows(rows)
     weights = sum(int(row["pretrained"]) for row in rows)
     remark(f"{counted(len(rows), 'family')}, {weights} pretrained; `etl-bench backbones NAME` shows one or a backbone")

@@ -36,6 +36,6 @@ def compare_command(
     print_table(table, details=verbose, as_json=as_json)
     if not (verbose or as_json):
         remark("--verbose adds a row for each dataset")
-    for _, found in table.source if images else ():
-        for line in only_one_right(found):
+    for _, comparison in table.source if images else ():
+        for line in only_one_right(comparison):
             print_line(line)

@@ -156,22 +156,24 @@ def fetch(
     for item in todo:
         name = item.info.name
         try:
-            done = fetch_dataset(item.info, item.source, data_root, item.options, report)
+            outcome = fetch_dataset(item.info, item.source, data_root, item.options, report)
         except DataError as error:
             failed.append(name)
             remark(f"error: {name}: {' '.join(str(error).split())}")
             continue
-        what = f"fetched {', '.join(done.fetched)}" if done.fetched else "nothing to fetch"
-        kept = f"; already present: {', '.join(done.kept)}" if done.kept else ""
-        print_line(f"{name}: {what}{kept}")
-        if done.by_hand:
-            by_hand[name] = done.by_hand
+        what = f"fetched {', '.join(outcome.fetched)}" if outcome.fetched else "nothing to fetch"
+        present = f"; already present: {', '.join(outcome.kept)}" if outcome.kept else ""
+        print_line(f"{name}: {what}{present}")
+        if outcome.by_hand:
+            by_hand[name] = outcome.by_hand
     for name, instructions in by_hand.items():
         print_line(f"{name}: left to do by hand: {instructions}")
     complete = [item.info.name for item in todo if item.info.name not in {*failed, *by_hand}]
     if len(todo) > 1:
-        left = [f"; {what}: {', '.join(names)}" for what, names in (("failed", failed), ("by hand", by_hand)) if names]
-        print_line(f"complete: {len(complete)} of {counted(len(todo), 'dataset')}{''.join(left)}")
+        unfinished = [
+            f"; {what}: {', '.join(names)}" for what, names in (("failed", failed), ("by hand", by_hand)) if names
+        ]
+        print_line(f"complete: {len(complete)} of {counted(len(todo), 'dataset')}{''.join(unfinished)}")
     if complete:
         remark(f"Next: etl-bench datasets check {' '.join(complete)} --data-root {data_root}")
     raise typer.Exit(1 if failed or by_hand else 0)
@@ -194,11 +196,11 @@ def _introduction(item: DatasetToFetch) -> list[str]:
 
 def _amount(files: Sequence[SourceFile]) -> str:
     """The number of files and their bytes, as far as the sizes are published."""
-    known = [file.size for file in files if file.size]
-    if files and not known:
+    sizes = [file.size for file in files if file.size]
+    if files and not sizes:
         return f"{counted(len(files), 'file')} of unknown size"
-    least = "at least " if len(known) < len(files) else ""
-    return f"{counted(len(files), 'file')}, {least}{_bytes(sum(known))}"
+    least = "at least " if len(sizes) < len(files) else ""
+    return f"{counted(len(files), 'file')}, {least}{_bytes(sum(sizes))}"
 
 
 class _Display:

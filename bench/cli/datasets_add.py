@@ -50,12 +50,12 @@ def add(
     if file is not None:
         if backbone is None or classes is None:
             raise UsageError(f"--features needs {'--backbone' if backbone is None else '--classes'} as well.")
-        own = {key: value for key, value in options.items() if key in signature(add_features).parameters}
-        _print_features(add_features(file=file, backbone=backbone, classes=classes, **own))
+        feature_options = {key: value for key, value in options.items() if key in signature(add_features).parameters}
+        _print_features(add_features(file=file, backbone=backbone, classes=classes, **feature_options))
         return
-    own = {key: value for key, value in options.items() if key in signature(add_dataset).parameters}
+    image_options = {key: value for key, value in options.items() if key in signature(add_dataset).parameters}
     try:
-        added = add_dataset(images=str(images), progress=_Progress(), **own)
+        added = add_dataset(images=str(images), progress=_Progress(), **image_options)
     except BadImagesError as error:
         print_rows([{"image": image.key, "problem": image.problem} for image in error.bad], as_json=as_json)
         raise

@@ -24,22 +24,22 @@ def demo(runs: Path, **options: Any) -> None:
     Each method trains briefly (`--recipe demo`) with three seeds. This takes about three minutes on two cores. The
     command then prints both leaderboards, their main findings and two commands to try next.
     """
-    done = run_demo(runs=runs, **options)
-    if done.report is not None:
-        for note in done.report.notes:
+    outcome = run_demo(runs=runs, **options)
+    if outcome.report is not None:
+        for note in outcome.report.notes:
             remark(note)
-        for results in done.results:
+        for results in outcome.results:
             print_table(results.leaderboard())
             print_line("")
-        print_line(f"Report: {done.report.page}\nNext:")
+        print_line(f"Report: {outcome.report.page}\nNext:")
         for command in next_commands(runs):
             print_line(f"  {command}")
-    raise typer.Exit(done.exit_code)
+    raise typer.Exit(outcome.exit_code)
 
 
 def next_commands(runs: Path) -> list[str]:
     """A paired comparison of two methods of the demo, and the tables of a paper, as commands."""
-    found = "etl-bench" if shutil.which("etl-bench") else sys.argv[0]
-    program = found if Path(found).stem == "etl-bench" else f"{sys.executable} -m bench"
+    command_name = "etl-bench" if shutil.which("etl-bench") else sys.argv[0]
+    program = command_name if Path(command_name).stem == "etl-bench" else f"{sys.executable} -m bench"
     pair = "compare linear_probe clip_adapter"
     return [f"{program} {pair} --runs {shlex.quote(str(runs))}", f"{program} papers reproduce apex --on synthetic"]

@@ -56,45 +56,45 @@ def reproduce_command(
         listing = list_experiments(paper, on=on, runs=runs, data_root=settings.get("data_root"), **changes)
         print_table(listing, as_json=as_json)
         return
-    found = reproduce_paper(paper, what, on=on, runs=runs, **options, **settings)
+    experiments = reproduce_paper(paper, what, on=on, runs=runs, **options, **settings)
     if as_json:
-        print_json([vars(one) for one in found])
+        print_json([vars(experiment) for experiment in experiments])
     else:
-        for one in found:
-            _print_reproduced(one)
-    if any(one.interrupted for one in found):
+        for experiment in experiments:
+            _print_reproduced(experiment)
+    if any(experiment.interrupted for experiment in experiments):
         remark("Interrupted: tables and figures have the runs that are finished. Repeat the command to go on.")
-    raise typer.Exit(max(one.exit_code for one in found))
+    raise typer.Exit(max(experiment.exit_code for experiment in experiments))
 
 
-def _print_reproduced(one: ReproducedExperiment) -> None:
-    print_line(f"\n{one.name}: {one.title}")
-    if one.rows:
-        print_table(one.table())
-        remark(_legend(one))
-    if one.verdicts:
-        print_line(", ".join(f"{count} {verdict}" for verdict, count in one.verdicts.items()))
-    for note in one.notes:
+def _print_reproduced(experiment: ReproducedExperiment) -> None:
+    print_line(f"\n{experiment.name}: {experiment.title}")
+    if experiment.rows:
+        print_table(experiment.table())
+        remark(_legend(experiment))
+    if experiment.verdicts:
+        print_line(", ".join(f"{count} {verdict}" for verdict, count in experiment.verdicts.items()))
+    for note in experiment.notes:
         remark(note)
-    for text in one.left_out:
+    for text in experiment.left_out:
         remark(f"left out: {text}")
 
 
-def _legend(one: ReproducedExperiment) -> str:
-    cells = [cell for row in one.rows for cell in row.cells.values()]
-    ours, printed = any(cell.ours is not None for cell in cells), any(cell.printed for cell in cells)
+def _legend(experiment: ReproducedExperiment) -> str:
+    cells = [cell for row in experiment.rows for cell in row.cells.values()]
+    has_ours, printed = any(cell.ours is not None for cell in cells), any(cell.printed for cell in cells)
     what = "Ours with 95 % intervals" if any(cell.reach for cell in cells) else "Ours"
-    if not ours:
+    if not has_ours:
         what = "Printed numbers; no run here"
     elif printed:
         what = (
             "Ours with its 95 % interval; below it the printed number, and yes (reproduced within one point), NO, or "
             "open (more seeds are needed)"
         )
-    both = ", among ours and among the printed numbers" if ours and printed else ""
+    both = ", among ours and among the printed numbers" if has_ours and printed else ""
     best = f" * is the highest on a dataset without oracles{both}."
-    marked = any("*" in str(text) for row in one.table().rows for text in row.values())
-    splits = {split for row in one.rows for split in row.cells}
+    marked = any("*" in str(text) for row in experiment.table().rows for text in row.values())
+    splits = {split for row in experiment.rows for split in row.cells}
     only = (
         f"All are {_MEASURES.get(name, name.replace('_', ' '))}. " if len(splits) == 1 and (name := min(splits)) else ""
     )

@@ -24,16 +24,16 @@ def predict(out: Path | None, quiet: bool = False, **options: Any) -> None:
 
     Example: etl-bench predict birds new_images/ --out predictions.csv
     """
-    done = predict_images(out=out, quiet=quiet, **options)
-    for change in done.code_changes:
+    outcome = predict_images(out=out, quiet=quiet, **options)
+    for change in outcome.code_changes:
         remark(f"note: {change} since this model was tuned; its predictions may differ from those of its run")
-    if done.changed_images:
-        remark(f"note: {done.changed_images}. Repeat `recommend` or `run` to train on today's")
+    if outcome.changed_images:
+        remark(f"note: {outcome.changed_images}. Repeat `recommend` or `run` to train on today's")
     if not quiet:
-        for note in done.notes:
+        for note in outcome.notes:
             remark(note)
         where = f"; in {out}" if out else ""
-        unreadable = f", {done.unreadable} could not be read" if done.unreadable else ""
-        unlike = f", {done.unlike} unlike the training images" if done.unlike else ""
-        remark(f"{counted(done.images, 'image')}{unreadable}{unlike}{where}")
-    raise typer.Exit(1 if done.unreadable else 0)
+        unreadable = f", {outcome.unreadable} could not be read" if outcome.unreadable else ""
+        unlike = f", {outcome.unlike} unlike the training images" if outcome.unlike else ""
+        remark(f"{counted(outcome.images, 'image')}{unreadable}{unlike}{where}")
+    raise typer.Exit(1 if outcome.unreadable else 0)

@@ -15,7 +15,7 @@ def report(**options: Any) -> None:
 
     --source published shows leaderboards of published numbers and needs no runs.
     """
-    done = write_report(report_request(**options))
-    for note in done.notes:
+    written = write_report(report_request(**options))
+    for note in written.notes:
         remark(note)
-    print_line(str(done.page))
+    print_line(str(written.page))

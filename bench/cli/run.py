@@ -73,11 +73,11 @@ def run_command(
     request = sweep_request(file, environment, **given)
     say = open_progress(log)
     if dry_run:
-        made = plan_request(request, say)
-        labels = made.labels
-        rows = [{"run_id": spec.run_id, "run": labels[spec.run_id], "backbone": spec.backbone} for spec in made.pending]
+        plan = plan_request(request, say)
+        labels = plan.labels
+        rows = [{"run_id": spec.run_id, "run": labels[spec.run_id], "backbone": spec.backbone} for spec in plan.pending]
         print_table(Table(rows), as_json=as_json)
-        raise typer.Exit(made.exit_code)
+        raise typer.Exit(plan.exit_code)
     outcome = run_request(request, say)
     if as_json:
         print_json(sweep_facts(outcome))

@@ -49,16 +49,16 @@ def _list_command(as_json: opt.AsJson = False, **options: Any) -> None:
 @options_of(stored_run)
 def _show(as_json: opt.AsJson = False, **options: Any) -> None:
     """Show one run: spec, scores, cost, provenance, and the traceback if it failed."""
-    found = stored_run(**options)
+    run = stored_run(**options)
     if as_json:
-        print_json(found.record.model_dump(mode="json"))
+        print_json(run.record.model_dump(mode="json"))
         return
-    print_facts(found.facts, as_json=False)
-    if found.scores:
-        print_rows(found.scores)
-    if found.open:
-        print_facts(found.open, as_json=False)
-    if (error := found.record.error) is not None:
+    print_facts(run.facts, as_json=False)
+    if run.scores:
+        print_rows(run.scores)
+    if run.open:
+        print_facts(run.open, as_json=False)
+    if (error := run.record.error) is not None:
         print_line(f"{error.kind}: {error.message}\n\n{error.traceback}")
 
 
@@ -75,52 +75,52 @@ def _verify(as_json: opt.AsJson = False, **options: Any) -> None:
 
     Example: etl-bench runs verify 3f2a 91c0
     """
-    done = []
-    for one in verify_runs(**options):
-        done.append(one)
-        for note in one.notes:
+    verified = []
+    for run in verify_runs(**options):
+        verified.append(run)
+        for note in run.notes:
             remark(note)
         if not as_json:
-            _say(one)
+            _say(run)
     if as_json:
-        print_json([_row(one) | _causes(one) for one in done])
-    elif len(done) > 1:
-        print_rows([_row(one) for one in done])
-    raise typer.Exit(_exit_code(done))
+        print_json([_row(run) | _causes(run) for run in verified])
+    elif len(verified) > 1:
+        print_rows([_row(run) for run in verified])
+    raise typer.Exit(_exit_code(verified))
 
 
-def _exit_code(done: list[VerifiedRun]) -> int:
-    unequal = [one for one in done if one.verdict.outcome != "identical"]
+def _exit_code(verified: list[VerifiedRun]) -> int:
+    unequal = [run for run in verified if run.verdict.outcome != "identical"]
     if not unequal:
         return 0
-    return ROUNDING if all(one.verdict.outcome == "rounding" and one.elsewhere for one in unequal) else 1
+    return ROUNDING if all(run.verdict.outcome == "rounding" and run.elsewhere for run in unequal) else 1
 
 
-def _row(one: VerifiedRun) -> dict[str, object]:
+def _row(run: VerifiedRun) -> dict[str, object]:
     return {
-        "run_id": one.verdict.run_id,
-        "outcome": one.verdict.outcome,
-        "images": one.verdict.compared,
-        "flips": one.verdict.flips,
-        "largest_logit_difference": one.verdict.largest_logit_difference,
+        "run_id": run.verdict.run_id,
+        "outcome": run.verdict.outcome,
+        "images": run.verdict.compared,
+        "flips": run.verdict.flips,
+        "largest_logit_difference": run.verdict.largest_logit_difference,
     }
 
 
-def _causes(one: VerifiedRun) -> dict[str, object]:
-    causes = [{"name": name, "stored": stored, "now": now} for name, (stored, now) in one.verdict.causes.items()]
-    return {"causes": causes, "faults": one.verdict.faults}
+def _causes(run: VerifiedRun) -> dict[str, object]:
+    causes = [{"name": name, "stored": stored, "now": now} for name, (stored, now) in run.verdict.causes.items()]
+    return {"causes": causes, "faults": run.verdict.faults}
 
 
 def _say(verified: VerifiedRun) -> None:
-    one = verified.verdict
+    verdict = verified.verdict
     print_line(
-        f"{one.run_id}: {one.outcome}; {one.flips} of {one.compared} images predicted differently, logits differ by at "
-        f"most {one.largest_logit_difference:.2g}"
+        f"{verdict.run_id}: {verdict.outcome}; {verdict.flips} of {verdict.compared} images predicted differently, "
+        f"logits differ by at most {verdict.largest_logit_difference:.2g}"
     )
-    for fault in one.faults:
-        remark(f"{one.run_id}: {fault}")
-    for name, (stored, now) in one.causes.items() if one.outcome != "identical" else ():
-        remark(f"{one.run_id}: {name}: {stored} then, {now} now")
+    for fault in verdict.faults:
+        remark(f"{verdict.run_id}: {fault}")
+    for name, (stored, now) in verdict.causes.items() if verdict.outcome != "identical" else ():
+        remark(f"{verdict.run_id}: {name}: {stored} then, {now} now")
 
 
 @runs_app.command("sql")
@@ -154,10 +154,10 @@ def rebuild(**options: Any) -> None:
 @options_of(export_runs)
 def _export_command(out: Path, **options: Any) -> None:
     """Write runs with their predictions, difficulties and digests into one file to share."""
-    done = export_runs(out, **options)
-    content = f"{counted(done.runs, 'run')} and {counted(done.difficulties, 'difficulty')}"
-    print_line(f"{content}, {done.bytes / 2**20:.1f} MiB in {out}")
-    print_line(f"digest of its content: {done.root}")
+    exported = export_runs(out, **options)
+    content = f"{counted(exported.runs, 'run')} and {counted(exported.difficulties, 'difficulty')}"
+    print_line(f"{content}, {exported.bytes / 2**20:.1f} MiB in {out}")
+    print_line(f"digest of its content: {exported.root}")
 
 
 @runs_app.command("import")
@@ -167,8 +167,8 @@ def import_command(**options: Any) -> None:
 
     Test images and true labels must match the other runs on the task and, if the dataset is on disk, the dataset.
     """
-    done = import_runs(**options)
-    added = f"{counted(len(done.added), 'run')} added, {len(done.unchanged)} already known"
-    print_line(f"{added}, {counted(done.difficulties, 'difficulty')} added")
-    for run_id in done.conflicting:
+    imported = import_runs(**options)
+    added = f"{counted(len(imported.added), 'run')} added, {len(imported.unchanged)} already known"
+    print_line(f"{added}, {counted(imported.difficulties, 'difficulty')} added")
+    for run_id in imported.conflicting:
         remark(f"run {run_id} exists here with another record; ours was kept")

@@ -117,8 +117,8 @@ def await_free_memory(device: str) -> None:
     needed = max(NEEDED, torch.cuda.max_memory_allocated(device))
     while True:
         free, _ = torch.cuda.mem_get_info(device)
-        own = torch.cuda.memory_reserved(device)
-        if free + own >= needed:
+        reserved = torch.cuda.memory_reserved(device)
+        if free + reserved >= needed:
             return
         if time.monotonic() > end:
             _LOG.warning("%s has %.1f GiB of free memory; the run starts anyway.", device, free / 2**30)

@@ -22,15 +22,15 @@ def import_results(shards: Shards, bundle: Path, *, data_root: Path | None = Non
     than the data below `data_root` (default: as for runs).
     """
     read_splits.cache_clear()  # own images may have changed since they were read
-    known, data = KnownLabels(), _OnDisk(data_root)
+    labels, data = KnownLabels(), _OnDisk(data_root)
     for run_id in shards.scan():
         if (stored := shards.read(run_id)) is not None:
-            known.add(stored)
+            labels.add(stored)
 
     def problems(shard: Shard) -> list[str]:
-        found = [*known.disagreements(shard), *data.disagreements(shard)]
-        known.add(shard)
-        return found
+        disagreements = [*labels.disagreements(shard), *data.disagreements(shard)]
+        labels.add(shard)
+        return disagreements
 
     return import_bundle(shards, bundle, problems)
 
@@ -43,9 +43,9 @@ class KnownLabels:
 
     def copy(self) -> "KnownLabels":
         """The same labels, to which others may be added."""
-        made = KnownLabels()
-        made._truths |= self._truths
-        return made
+        labels = KnownLabels()
+        labels._truths |= self._truths
+        return labels
 
     def add(self, shard: Shard) -> None:
         """Take the images and labels of a run as known."""

@@ -113,15 +113,18 @@ class TrainingState:
 
     def tensors(self) -> dict[str, Tensor]:
         """A copy of everything, by name."""
-        found = {f"trainable.{name}": value for name, value in self.method.trainable.state_dict().items()}
-        found |= {f"gradient.{name}": p.grad for name, p in self._unoptimised() if p.grad is not None}
-        found |= {f"method.{name}": value for name, value in self.method.training_state().items()}
+        tensors = {f"trainable.{name}": value for name, value in self.method.trainable.state_dict().items()}
+        tensors |= {f"gradient.{name}": p.grad for name, p in self._unoptimised() if p.grad is not None}
+        tensors |= {f"method.{name}": value for name, value in self.method.training_state().items()}
         if self.candidates:
-            found |= {f"copy.{name}": value for name, value in self.candidates.copies.dump().items()}
+            tensors |= {f"copy.{name}": value for name, value in self.candidates.copies.dump().items()}
         for index, values in self.optimizer.state_dict()["state"].items():
-            found |= {f"optimizer.{index}.{name}": torch.as_tensor(v) for name, v in values.items() if v is not None}
-        found |= {"generator.order": self.generator.get_state(), "generator.method": self.method.generator.get_state()}
-        return {name: value.detach().cpu().contiguous().clone() for name, value in found.items()}
+            tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(v) for name, v in values.items() if v is not None}
+        tensors |= {
+            "generator.order": self.generator.get_state(),
+            "generator.method": self.method.generator.get_state(),
+        }
+        return {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """The inverse of `tensors`."""
@@ -142,8 +145,8 @@ class TrainingState:
 
     def _unoptimised(self) -> list[tuple[str, nn.Parameter]]:
         """Parameters outside the optimiser. Their gradients are never zeroed and may accumulate over epochs."""
-        taken = {id(parameter) for group in self.optimizer.param_groups for parameter in group["params"]}
-        return [pair for pair in self.method.trainable.named_parameters() if id(pair[1]) not in taken]
+        optimised = {id(parameter) for group in self.optimizer.param_groups for parameter in group["params"]}
+        return [pair for pair in self.method.trainable.named_parameters() if id(pair[1]) not in optimised]
 
 
 @dataclass
@@ -174,10 +177,10 @@ class Checkpoint:
 
         `state_after` returns the state to restore, given the number of finished epochs.
         """
-        found = self._stored()
-        if found is None:
+        stored = self._stored()
+        if stored is None:
             return None
-        header, tensors = found
+        header, tensors = stored
         state_after(header["epochs"]).restore(tensors)
         if self.meter:
             self.meter.load_charged(_part("charged.", tensors))

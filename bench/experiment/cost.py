@@ -79,8 +79,8 @@ class CostMeter:
 
     def dump_charged(self) -> dict[str, Tensor]:
         """The features that were charged, as tensors by kind, for a checkpoint."""
-        kept = {kind: bytearray(b"".join(charged)) for kind, charged in self.charged.items() if charged}
-        return {kind: torch.frombuffer(keys, dtype=torch.uint8) for kind, keys in kept.items()}
+        by_kind = {kind: bytearray(b"".join(charged)) for kind, charged in self.charged.items() if charged}
+        return {kind: torch.frombuffer(keys, dtype=torch.uint8) for kind, keys in by_kind.items()}
 
     def load_charged(self, tensors: Mapping[str, Tensor]) -> None:
         """Charge the features of an earlier part of the run no more; the inverse of `dump_charged`."""
@@ -132,7 +132,7 @@ class CostMeter:
         if self._began is None:
             return self._counted
         now = self._all_passes()
-        return tuple(done + b - a for done, a, b in zip(self._counted, self._began, now, strict=True))
+        return tuple(counted + b - a for counted, a, b in zip(self._counted, self._began, now, strict=True))
 
     def _all_passes(self) -> tuple[Fraction, Fraction, Fraction]:
         passes = self._backbone.passes

@@ -52,8 +52,8 @@ def evaluate_split(
         epochs: candidate epochs of an oracle; one of them stays restored.
         order: positions of the images in `batches`, `(n,)`; None for the order of the split.
     """
-    found = split_logits(method, split, batches, epochs=epochs)
-    return scored(split, found if order is None else found.rows(order.argsort()))
+    logits = split_logits(method, split, batches, epochs=epochs)
+    return scored(split, logits if order is None else logits.rows(order.argsort()))
 
 
 @dataclass(frozen=True)
@@ -93,25 +93,25 @@ def split_logits(
     classifier = returned(type(method).classifier, method.classifier(split.classes))
     if isinstance(classifier, ProbabilityEnsemble):
         method.tuning.evaluations += len(classifier.candidates)
-    found = checked_logits(method, _logits(classifier, batches()), len(split.samples), len(split.classes))
-    return SplitLogits(found)
+    logits = checked_logits(method, _logits(classifier, batches()), len(split.samples), len(split.classes))
+    return SplitLogits(logits)
 
 
-def scored(split: EvalSplit, found: SplitLogits) -> tuple[Score, Predictions]:
+def scored(split: EvalSplit, logits: SplitLogits) -> tuple[Score, Predictions]:
     """All metrics of a split, from its stored columns, and these columns.
 
     Raises NonFiniteLossError for logits that are not finite.
     """
-    item, optimism = predictions(split, found.logits), None
-    if found.honest is not None:
+    item, optimism = predictions(split, logits.logits), None
+    if logits.honest is not None:
         labels = _labels(split)
-        optimism = metrics.accuracy(found.logits.numpy(), labels) - metrics.accuracy(found.honest.numpy(), labels)
+        optimism = metrics.accuracy(logits.logits.numpy(), labels) - metrics.accuracy(logits.honest.numpy(), labels)
     score = Score(
         split=split.name,
         **split_scores(item, len(split.classes)),
         n=len(split),
         n_classes=len(split.classes),
-        selected_on_test=found.choice,
+        selected_on_test=logits.choice,
         optimism=optimism,
     )
     return score, item
@@ -202,15 +202,15 @@ def evaluate_open(
 
 
 def _among_all(base: EvalSplit, new: EvalSplit) -> list[EvalSplit]:
-    named = zip(few_shot_draws.among_all_names(base, new), (OPEN_BASE, OPEN_NEW), strict=True)
-    return [replace(part, name=name) for part, name in named]
+    names = zip(few_shot_draws.among_all_names(base, new), (OPEN_BASE, OPEN_NEW), strict=True)
+    return [replace(part, name=name) for part, name in names]
 
 
-def _open_scores(parts: Sequence[EvalSplit], found: SplitLogits) -> tuple[OpenScore, list[Predictions]]:
+def _open_scores(parts: Sequence[EvalSplit], logits: SplitLogits) -> tuple[OpenScore, list[Predictions]]:
     """The scores of logits `(n_base + n_new, n_cls)`, of base images and then new images, among all names."""
     base, new = parts
-    base_score, base_item = scored(base, found.rows(slice(len(base))))
-    new_score, new_item = scored(new, found.rows(slice(len(base), None)))
+    base_score, base_item = scored(base, logits.rows(slice(len(base))))
+    new_score, new_item = scored(new, logits.rows(slice(len(base), None)))
     return OpenScore(base=base_score, new=new_score), [base_item, new_item]
 
 
@@ -231,12 +231,12 @@ def external_record(
 
     Raises NonFiniteLossError for scores that are not finite.
     """
-    found = {name: SplitLogits(torch.from_numpy(np.ascontiguousarray(values))) for name, values in scores.items()}
-    splits = [scored(split, found[split.name]) for split in task.evals]
+    logits = {name: SplitLogits(torch.from_numpy(np.ascontiguousarray(values))) for name, values in scores.items()}
+    splits = [scored(split, logits[split.name]) for split in task.evals]
     opened: OpenScore | None = None
     open_items: list[Predictions] = []
     if spec.protocol is EvalProtocol.BASE_TO_NEW and OPEN in scores:
-        opened, open_items = _open_scores(_among_all(*task.evals), found[OPEN])
+        opened, open_items = _open_scores(_among_all(*task.evals), logits[OPEN])
     record = RunRecord(
         run_id=spec.run_id,
         spec=spec,
@@ -290,13 +290,13 @@ class EvaluatedImages:
 
     def _features(self, place: Place, name: str, compute: Callable[[], Tensor]) -> Tensor:
         """The features of that name of a batch."""
-        known = self._kept.get(place, {})
-        if name in known:
-            return known[name]
-        found = compute()
-        if found.nbytes + sum(one.nbytes for some in self._kept.values() for one in some.values()) <= LARGEST:
-            self._kept.setdefault(place, {})[name] = found
-        return found
+        stored = self._kept.get(place, {})
+        if name in stored:
+            return stored[name]
+        features = compute()
+        if features.nbytes + sum(tensor.nbytes for some in self._kept.values() for tensor in some.values()) <= LARGEST:
+            self._kept.setdefault(place, {})[name] = features
+        return features
 
     def halved(self, scored: Callable[[], ResultT]) -> ResultT:
         """The result of `scored`, repeated with half the images per batch whenever memory runs out.

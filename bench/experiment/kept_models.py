@@ -51,7 +51,8 @@ def restored_method(info: ModelInfo, tensors: Mapping[str, Tensor], backbone: Ba
         cls = get_method(spec.method)
     except UnknownNameError:
         raise ModelFileError(
-            f"This model was tuned with method {spec.method!r}, which is not installed; install its package."
+            f"This model was tuned with method {spec.method!r}, which is not installed; install its package, or "
+            "name its file in ETL_BENCH_METHODS."
         ) from None
     state = {
         name.removeprefix(STATE): value.to(home_of(value.dtype, backbone.device))
@@ -99,8 +100,8 @@ def left_out_scores(features: Float[Tensor, "n dim"], labels: Int[Tensor, " n"],
     members = F.one_hot(labels, n_classes).to(image.dtype)
     sums, counts = members.T @ image, members.sum(dim=0)
     cosine = image @ F.normalize(sums, dim=-1).T
-    own = (image * F.normalize(sums[labels] - image, dim=-1)).sum(dim=1)
-    scores: Tensor = 1 - cosine.scatter(1, labels[:, None], own[:, None]).amax(dim=1)
+    own_cosine = (image * F.normalize(sums[labels] - image, dim=-1)).sum(dim=1)
+    scores: Tensor = 1 - cosine.scatter(1, labels[:, None], own_cosine[:, None]).amax(dim=1)
     return scores[counts[labels] > 1]
 
 
@@ -223,8 +224,8 @@ def _novelty(
     if len(validation):
         unseen = inputs.features(validation.images, validation.samples, CENTER_VIEW).cpu()
         return fit_novelty("class_mean", "validation", novelty_scores(unseen, means)), means
-    found = fit_novelty("class_mean", "support", left_out_scores(features, labels, n))
-    return found, None if found is None else means
+    novelty = fit_novelty("class_mean", "support", left_out_scores(features, labels, n))
+    return novelty, None if novelty is None else means
 
 
 def _compare(

@@ -130,8 +130,8 @@ def _change(info: ModelInfo, now: str | None) -> str:
         return ""
     name, trained = info.spec.dataset, info.classes.names
     classes = get_dataset(name).class_names
-    gone = [repr(one) for one in trained if one not in classes]
-    new = [repr(one) for one in classes if one not in trained]
+    gone = [repr(label) for label in trained if label not in classes]
+    new = [repr(label) for label in classes if label not in trained]
     more = f"; its class {some(gone)} is gone" if gone else ""
     more += f"; it does not know the class {some(new)}" if new else ""
     return f"the images or settings of {name} changed since this model was trained{more}"
@@ -176,7 +176,7 @@ def model_card(info: ModelInfo, path: Path) -> str:
 
 
 def _facts(info: ModelInfo) -> dict[str, str]:
-    spec, made, calibration, novelty = info.spec, info.provenance, info.calibration, info.novelty
+    spec, provenance, calibration, novelty = info.spec, info.provenance, info.calibration, info.novelty
     settings = ", ".join(f"{key}={value}" for key, value in spec.config.items()) or "none"
     recipe = ", ".join(f"{key}={value}" for key, value in (spec.recipe or {}).items()) or "no training"
     return {
@@ -197,8 +197,9 @@ def _facts(info: ModelInfo) -> dict[str, str]:
         "validation": "no validation images"
         if info.validation_accuracy is None
         else f"accuracy {100 * info.validation_accuracy:.2f} % on {calibration.n} images",
-        "code": f"etl-bench {made.package_version}, {made.code}, commit {made.git_commit or '?'}",
-        "made": f"{info.created_at:%Y-%m-%d}, {spec.precision} on {made.device}, torch {made.packages.get('torch')}",
+        "code": f"etl-bench {provenance.package_version}, {provenance.code}, commit {provenance.git_commit or '?'}",
+        "made": f"{info.created_at:%Y-%m-%d}, {spec.precision} on {provenance.device}, "
+        f"torch {provenance.packages.get('torch')}",
     }
 
 

@@ -180,11 +180,11 @@ class Run:
 
     def _scored(self, split: EvalSplit) -> tuple[Score, Predictions]:
         """Evaluate one split, in the order of the test stream if the method learns from it."""
-        order, shown = None, split
+        order, streamed = None, split
         if self.method.info.reads_test_stream:
             order = torch.randperm(len(split), generator=_generator(self.spec.seed, "stream"))
-            shown = replace(split, samples=tuple(split.samples[i] for i in order.tolist()))
-        batches = partial(self.evaluated.of_split, shown)
+            streamed = replace(split, samples=tuple(split.samples[i] for i in order.tolist()))
+        batches = partial(self.evaluated.of_split, streamed)
         return evaluate_split(self.method, split, batches, epochs=self._oracle, order=order)
 
     def evaluate_open(self) -> tuple[OpenScore | None, list[Predictions]]:
@@ -256,7 +256,11 @@ def failed_record(spec: ExperimentSpec, error: BaseException, context: RunContex
     message = str(error) or type(error).__name__
     if not isinstance(error, BenchError):
         modules = {base.__module__ for base in get_method(spec.method).__mro__}
-        files = {getattr(sys.modules.get(one), "__file__", None) for one in modules if not one.startswith("methods._")}
+        files = {
+            getattr(sys.modules.get(module), "__file__", None)
+            for module in modules
+            if not module.startswith("methods._")
+        }
         if lines := [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]:
             message += f" ({Path(lines[-1].filename).name}:{lines[-1].lineno})"
     trace = "".join(traceback.format_exception(error))

@@ -67,11 +67,11 @@ class TeacherFile:
 
     def task_conflict(self, names: Sequence[str], shots: int, support: str | None) -> str | None:
         """Why a run with these training classes, shots and support cannot have this teacher; None if it can."""
-        spec, known = self.info.spec, self.info.classes.names
-        if tuple(names) != known:
+        spec, classes = self.info.spec, self.info.classes.names
+        if tuple(names) != classes:
             return (
-                f"the teacher {self.path} has {len(known)} classes ({known[0]}, ...), which are not the {len(names)} "
-                f"training classes of the run ({names[0]}, ...); give a teacher of these classes."
+                f"the teacher {self.path} has {len(classes)} classes ({classes[0]}, ...), which are not the "
+                f"{len(names)} training classes of the run ({names[0]}, ...); give a teacher of these classes."
             )
         if (spec.shots, spec.support) != (shots, support):
             return (
@@ -118,8 +118,8 @@ def load_teacher(spec: ExperimentSpec, context: RunContext, task: FewShotTask, s
     method = restored_method(info, tensors, backbone)
     if not isinstance(method, TwoTowerMethod) or not method.one_pair:
         raise ModelFileError(TeacherFile(path, digest, info).unfit)
-    seen, shown = [(one.image_size, one.preprocessing) for one in (backbone, student.backbone)]
-    if seen != shown:
+    teacher_images, student_images = [(tower.image_size, tower.preprocessing) for tower in (backbone, student.backbone)]
+    if teacher_images != student_images:
         raise ModelFileError(
             f"The teacher {path} sees images as {backbone.slug} does, {backbone.image_size} pixels wide, and the "
             f"student as {student.backbone.slug} does, {student.backbone.image_size} pixels wide; use two backbones "

@@ -171,16 +171,16 @@ def fit(
 
     if candidates:
         candidates.plan(spans[-1].first_epoch, spans[-1].epochs)
-    before = checkpoint.load(lambda done: stage_of(done - 1)[1]) if checkpoint else None
+    before = checkpoint.load(lambda epochs_done: stage_of(epochs_done - 1)[1]) if checkpoint else None
     first, steps, loss = (before.epochs, before.steps, before.loss) if before else (0, 0, math.nan)
     for epoch in range(first, epochs):
         span, state = stage_of(epoch)
-        own = recipes[span.stage]
-        usual = list(epoch_batches(n, own.batch_size, generator, drop_last=own.drop_last))
-        in_steps = own.steps or own.steps_per_shot or own.schedule in ("cosine", "wave")
-        left = min(span.first_step + span.steps - steps, len(usual)) if in_steps else None
-        for batch in _batches(batches_of(epoch), list(islice(method.arrange(usual), left)), method.info.needs):
-            set_rates(state.optimizer, own, span, epoch, steps)
+        stage_recipe = recipes[span.stage]
+        usual = list(epoch_batches(n, stage_recipe.batch_size, generator, drop_last=stage_recipe.drop_last))
+        in_steps = stage_recipe.steps or stage_recipe.steps_per_shot or stage_recipe.schedule in ("cosine", "wave")
+        n_steps = min(span.first_step + span.steps - steps, len(usual)) if in_steps else None
+        for batch in _batches(batches_of(epoch), list(islice(method.arrange(usual), n_steps)), method.info.needs):
+            set_rates(state.optimizer, stage_recipe, span, epoch, steps)
             try:
                 loss = train_step(method, batch, state.optimizer)
             except NonFiniteLossError as error:

@@ -85,11 +85,11 @@ class Catalogue:
         """
         if entry.uses is not None:
             return entry.uses
-        found = self.method(entry.method).uses
-        if found is None:
+        uses = self.method(entry.method).uses
+        if uses is None:
             return (UNKNOWN_INPUTS,)
         tuned = entry.config.get("selection") == "validation"
-        return tuple(one for one in found if tuned or one != "validation labels")
+        return tuple(extra for extra in uses if tuned or extra != "validation labels")
 
     def _of_other_code(self, name: str) -> MethodSheet | None:
         """Facts of official code and of imported predictions: those of the method of that title, if there is one."""
@@ -109,14 +109,14 @@ class Catalogue:
         inner = self.method(host)
         family = around.family if around.family == "ensemble" else inner.family
         title = f"{inner.title} + {around.title.rpartition(' + ')[2]}"
-        known = None if around.uses is None or inner.uses is None else {*around.uses, *inner.uses}
-        uses = None if known is None else tuple(str(extra) for extra in get_args(Extra) if extra in known)
+        extras = None if around.uses is None or inner.uses is None else {*around.uses, *inner.uses}
+        uses = None if extras is None else tuple(str(extra) for extra in get_args(Extra) if extra in extras)
         return replace(around, name=name, title=title, family=family, uses=uses)
 
     def family(self, method: str) -> str:
         """Family of a method, such as of a wrapped one; empty if nothing is known about it."""
-        known = method in self.methods or self._wrapped(method) is not None
-        return self.method(method).family if known else ""
+        is_known = method in self.methods or self._wrapped(method) is not None
+        return self.method(method).family if is_known else ""
 
     def row_title(self, method: str, label: str) -> str:
         """Title of a method in a published table, with the table's label if it differs."""
@@ -149,22 +149,22 @@ class Catalogue:
 
     def telling_apart(self, names: Iterable[str]) -> "Catalogue":
         """The catalogue in which variants that would have the title of another of these datasets add their options."""
-        known = sorted(set(names))
-        shared = Counter(self.dataset(name).title for name in known)
-        found = dict(self.datasets)
-        for name in known:
+        datasets = sorted(set(names))
+        shared = Counter(self.dataset(name).title for name in datasets)
+        sheets = dict(self.datasets)
+        for name in datasets:
             facts, options = self.dataset(name), name.partition(":")[2]
             if options and shared[facts.title] > 1:
-                found[name] = replace(facts, title=f"{facts.title} ({options})")
-        return replace(self, datasets=found)
+                sheets[name] = replace(facts, title=f"{facts.title} ({options})")
+        return replace(self, datasets=sheets)
 
     def with_short_titles(self, names: Iterable[str]) -> "Catalogue":
         """The catalogue in which these datasets lack the first word of their titles, if they all share it."""
-        known = sorted(set(names))
-        facts = [self.dataset(name) for name in known]
+        datasets = sorted(set(names))
+        facts = [self.dataset(name) for name in datasets]
         titles = short_titles([dataset.title for dataset in facts])
-        found = {name: replace(d, title=title) for name, d, title in zip(known, facts, titles, strict=True)}
-        return replace(self, datasets={**self.datasets, **found})
+        sheets = {name: replace(d, title=title) for name, d, title in zip(datasets, facts, titles, strict=True)}
+        return replace(self, datasets={**self.datasets, **sheets})
 
 
 def short_titles(titles: Sequence[str]) -> list[str]:

@@ -55,7 +55,9 @@ def known_of_board(board: Leaderboard, measure: str, difficulty: Mapping[str, fl
     )
 
 
-def regret_difference(known: method_choice.Known, a: method_choice.Policy, b: method_choice.Policy) -> MeanTest | None:
+def regret_difference(
+    choices: method_choice.Known, a: method_choice.Policy, b: method_choice.Policy
+) -> MeanTest | None:
     """Regret of policy B minus that of policy A, with the interval over the left-out datasets.
 
     The regret of a policy is the difference between the best method of the left-out dataset and the method that it
@@ -63,14 +65,14 @@ def regret_difference(known: method_choice.Known, a: method_choice.Policy, b: me
 
     Returns None with fewer than six evaluated datasets or fewer than two methods.
     """
-    judged = known.judged
+    judged = choices.judged
     if (
         len(judged) < FEWEST_FOR_THIRDS
-        or len(known.methods) < FEWEST_TO_CHOOSE
-        or any(known.zero_shot[i] is None for i in judged)
+        or len(choices.methods) < FEWEST_TO_CHOOSE
+        or any(choices.zero_shot[i] is None for i in judged)
     ):
         return None
-    gains = known.losses(b) - known.losses(a)
+    gains = choices.losses(b) - choices.losses(a)
     n, mean, error = len(gains), float(gains.mean()), method_choice.standard_error(gains)
     return MeanTest.from_error(mean, n, n, error, n - 1) if error else MeanTest(mean, n, n)
 
@@ -164,10 +166,10 @@ def load_claims(path: Path | None = None) -> list[Claim]:
 def difficulty_by_backbone(difficulty: pd.DataFrame) -> dict[str, dict[str, float]]:
     """Relative transfer difficulty over all classes, by backbone and dataset."""
     rows = difficulty[(difficulty["measure"] == "relative_transfer_difficulty") & (difficulty["split"] == "all")]
-    found: dict[str, dict[str, float]] = {}
+    by_backbone: dict[str, dict[str, float]] = {}
     for row in rows.dropna(subset=["value"]).to_dict("records"):
-        found.setdefault(str(row["backbone"]), {})[str(row["dataset"])] = float(row["value"])
-    return found
+        by_backbone.setdefault(str(row["backbone"]), {})[str(row["dataset"])] = float(row["value"])
+    return by_backbone
 
 
 def check_claims(
@@ -186,13 +188,15 @@ def check_claims(
     results: list[ClaimResult] = []
     for claim in claims:
         regret = claim.contrast == "regret"
-        found = []
+        of_boards = []
         for board in boards:
             setting = board.setting
             if setting.protocol == claim.protocol and setting.plain and claim.shots in (None, setting.shots):
-                known = difficulty.get(setting.backbone, {})
-                found.append(_check_regret(claim, board, known) if regret else _check(claim, board, known, groups))
-        tested = [result for result in found if result is not None]
+                difficulties = difficulty.get(setting.backbone, {})
+                of_boards.append(
+                    _check_regret(claim, board, difficulties) if regret else _check(claim, board, difficulties, groups)
+                )
+        tested = [result for result in of_boards if result is not None]
         if not tested:
             needs = (
                 f"complete {claim.protocol} runs of zero_shot and other methods on at least {FEWEST_FOR_THIRDS} "
@@ -215,10 +219,10 @@ def _command(claim: Claim, shots: int | None, board: Leaderboard | None) -> str:
 
 
 def _entry_of(board: Leaderboard, name: str) -> Entry | None:
-    found = [entry for entry in board.entries if entry.key == name] or [
+    matches = [entry for entry in board.entries if entry.key == name] or [
         entry for entry in board.entries if entry.method == name and not entry.oracle
     ]
-    return found[0] if len(found) == 1 else None
+    return matches[0] if len(matches) == 1 else None
 
 
 def _without_verdict(
@@ -238,7 +242,7 @@ def _check(claim: Claim, board: Leaderboard, difficulty: Mapping[str, float], gr
     pair = a.key, b.key
     array = board.array
     matched = {name: array.matched(*pair, name, claim.measure) for name in sorted(array.datasets)}
-    runs = {name: found for name, found in matched.items() if found and (not claim.only or name in claim.only)}
+    runs = {name: matching for name, matching in matched.items() if matching and (not claim.only or name in claim.only)}
     shared = list(runs)
     easy, hard = groups([dataset for dataset in shared if dataset in difficulty], difficulty)
     of_groups = claim.contrast == "difference-of-groups"
@@ -260,10 +264,10 @@ def _check(claim: Claim, board: Leaderboard, difficulty: Mapping[str, float], gr
         return _without_verdict(claim, board, reason, datasets)
     test = difference_of_means(*tests) if of_groups else tests[0]
     reason = ""
-    if any(found.groups < 2 for found in tests):
+    if any(part.groups < 2 for part in tests):
         few = "datasets of each group" if of_groups else "datasets"
         test, reason = untested(test), f"needs at least two {few}: {command} with more datasets"
-    elif any(found.one_seed for found in needed_runs.values()):
+    elif any(part.one_seed for part in needed_runs.values()):
         test, reason = untested(test), f"needs at least two seeds: {command} with more seeds"
     elif test.standard_error is None and test.smallest_group > 1 and _same_outcomes(array, pair, claim, needed_runs):
         reason = (
@@ -290,15 +294,15 @@ def _same_outcomes(array: ScoreArray, pair: Pair, claim: Claim, runs: Mapping[st
 
 def _check_regret(claim: Claim, board: Leaderboard, difficulty: Mapping[str, float]) -> ClaimResult | None:
     """A claim about two policies on one board; None if it has too few runs."""
-    known = known_of_board(board, claim.measure, difficulty)
-    test = regret_difference(known, method_choice.Policy(claim.a), method_choice.Policy(claim.b))
+    choices = known_of_board(board, claim.measure, difficulty)
+    test = regret_difference(choices, method_choice.Policy(claim.a), method_choice.Policy(claim.b))
     if test is None:
         return None
     if any(entry.recipe_name == DEMO_RECIPE for entry in board.entries if entry.rankable):
         return _without_verdict(claim, board, DEMO)
     same = "" if test.standard_error is not None else "both policies choose the same methods on these runs"
     p = test.p_against(claim.above)
-    return ClaimResult(claim, board.setting, _verdict(test, claim.above), test, p, known.datasets, same)
+    return ClaimResult(claim, board.setting, _verdict(test, claim.above), test, p, choices.datasets, same)
 
 
 def _verdict(test: MeanTest, above: float) -> ClaimVerdict:

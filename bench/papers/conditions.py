@@ -25,12 +25,12 @@ def recipes_of(setting: Setting, entry: Entry, dataset: str) -> frozenset[str]:
     if entry.recipe_name == CUSTOM_RECIPE:
         changed = changed_recipe(entry.method, setting.protocol, setting.shots, setting.source or dataset, recipe)
     keys = {key.removeprefix("recipe.") for key in changed}
-    named = frozenset(
+    recipe_names = frozenset(
         name
         for name, values in named_recipes(setting.backbone).items()
         if keys <= set(values) and all(_same(recipe.get(key), value) for key, value in values.items())
     )
-    return named if keys else named | {PUBLISHED}
+    return recipe_names if keys else recipe_names | {PUBLISHED}
 
 
 def differences(
@@ -54,8 +54,8 @@ def differences(
         if entry.recipe_name not in (None, CUSTOM_RECIPE, *PUBLISHED_RECIPES):
             reasons.append(f"Our runs use the recipe {entry.recipe_name!r}.")
         elif number.recipe and number.recipe not in recipes:
-            ours = min(recipes, default=CUSTOM_RECIPE)
-            reasons.append(f"The number is of the recipe {number.recipe!r}, and our runs use {ours!r}.")
+            our_recipe = min(recipes, default=CUSTOM_RECIPE)
+            reasons.append(f"The number is of the recipe {number.recipe!r}, and our runs use {our_recipe!r}.")
         elif not recipes:
             reasons.append(f"Our runs use the recipe {entry.recipe_name!r}.")
         if not setting.draw.startswith(number.draw or "coop"):
@@ -69,31 +69,31 @@ def differences(
 def _settings_differences(stated: Mapping[str, Any], entry: Entry, published: Mapping[str, Any] | None) -> list[str]:
     if published is None and not stated:
         return [f"Our runs have the settings {entry.label}."] if entry.label else []
-    wanted, ours = {**(published or {}), **stated}, {**(published or {}), **entry.config}
-    kind, _, value = str(ours.get("class_text", "")).partition(":")
+    expected, settings = {**(published or {}), **stated}, {**(published or {}), **entry.config}
+    kind, _, value = str(settings.get("class_text", "")).partition(":")
     if entry.method == ZERO_SHOT and kind == "ensemble":  # such class texts are the ensemble of zero-shot CLIP
-        del ours["class_text"]
-        ours |= {"ensemble": value, "own_template": False}
+        del settings["class_text"]
+        settings |= {"ensemble": value, "own_template": False}
     changed = []
-    for key in sorted(wanted):
+    for key in sorted(expected):
         # a source may allow several values of a setting that it states
-        allowed = wanted[key] if key in stated and isinstance(wanted[key], list) else [wanted[key]]
-        if not any(_same(ours.get(key), one) for one in allowed):
+        allowed = expected[key] if key in stated and isinstance(expected[key], list) else [expected[key]]
+        if not any(_same(settings.get(key), accepted) for accepted in allowed):
             changed.append(key)
-    changed += [key for key in _OPTIONS if key in ours and key not in wanted]
-    return [f"Our runs have {', '.join(f'{key}={ours.get(key)}' for key in changed)}."] if changed else []
+    changed += [key for key in _OPTIONS if key in settings and key not in expected]
+    return [f"Our runs have {', '.join(f'{key}={settings.get(key)}' for key in changed)}."] if changed else []
 
 
 _OPTIONS = tuple(axis.setting for axis in AXES if axis.setting)
 """Options of a run that a leaderboard lists with the settings; no published number has them."""
 
 
-def _same(ours: object, other: object) -> bool:
+def _same(first: object, second: object) -> bool:
     """Whether two settings are equal as JSON, whole numbers as floats."""
-    if type(ours) is type(other) and isinstance(ours, str | int | float):  # most settings, without JSON
-        return ours == other
+    if type(first) is type(second) and isinstance(first, str | int | float):  # most settings, without JSON
+        return first == second
     texts = {
         canonical_json(float(value) if isinstance(value, int) and not isinstance(value, bool) else value)
-        for value in (ours, other)
+        for value in (first, second)
     }
     return len(texts) == 1

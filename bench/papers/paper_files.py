@@ -114,9 +114,9 @@ class Paper:
     def named(self, what: str) -> str:
         """The name of a table or figure; UnknownNameError with near misses, and UsageError for one without runs."""
         name = what.lower().replace(" ", "-").replace("fig-", "figure-")
-        if (shown := self.header.without_runs.get(name)) is not None:
+        if (reason := self.header.without_runs.get(name)) is not None:
             raise UsageError(
-                f"Nothing to run: {name} of {self.name} is {shown}. It has: {', '.join(self.experiments)}."
+                f"Nothing to run: {name} of {self.name} is {reason}. It has: {', '.join(self.experiments)}."
             )
         if name not in self.experiments:
             raise UnknownNameError(f"table or figure of {self.name}", what, self.experiments)
@@ -130,14 +130,14 @@ class Paper:
         Raises as `named` does, and UsageError, which names the line, for an unknown name or value. The values of a
         shipped file are valid.
         """
-        found = []
+        plans = []
         for number, sweep in enumerate(self.experiments[self.named(what)].sweep):
             try:
                 request = SweepRequest.build(**sweep.options(self.header.sweep, changes))
-                found.append(outline_of(request, unchecked=self.file is None))
+                plans.append(outline_of(request, unchecked=self.file is None))
             except BenchError as error:
                 raise self.located((what, "sweep", number), str(error)) from error
-        return found
+        return plans
 
     def imported_features(self) -> dict[str, str]:
         """The datasets that exist only as imported features, each with the model that computed them."""
@@ -171,7 +171,7 @@ def read_paper(name: str) -> Paper:
     Raises UnknownNameError for an unknown paper, and UsageError, which names the line, for a wrong file.
     """
     path = Path(name).expanduser()
-    if name in (known := shipped_papers()):
+    if name in (papers := shipped_papers()):
         file, text = None, (_FOLDER / f"{name}.toml").read_text(encoding="utf-8")
     elif path.suffix == ".toml":
         try:
@@ -179,29 +179,29 @@ def read_paper(name: str) -> Paper:
         except OSError as error:
             raise UsageError(f"The paper file {path} cannot be read: {error.strerror or error}.") from None
     else:
-        raise UnknownNameError("paper", name, known, " A file of your own is given by its path, PAPER.toml.")
+        raise UnknownNameError("paper", name, papers, " A file of your own is given by its path, PAPER.toml.")
     return parse_paper(text, name if file is None else path.stem, file)
 
 
 def parse_paper(text: str, name: str, file: Path | None = None) -> Paper:
     """A paper from the text of its file; raises UsageError, which names the line."""
-    shown = file or Path(f"{name}.toml")
+    place = file or Path(f"{name}.toml")
     try:
         values = foreign_files.parse_toml(text)
     except tomllib.TOMLDecodeError as error:
-        found = re.search(r"\(at line (\d+),", str(error))
-        raise _error(shown, text, int(found[1]) if found else 1, f"not TOML: {error}.") from None
+        position = re.search(r"\(at line (\d+),", str(error))
+        raise _error(place, text, int(position[1]) if position else 1, f"not TOML: {error}.") from None
     except ValueError as error:
-        raise _error(shown, text, 1, f"not valid TOML: {error}.") from None
+        raise _error(place, text, 1, f"not valid TOML: {error}.") from None
     lines = dict(_lines(text))
-    own = ("sweep", "without-runs", "gpu-hours")
-    experiments = {key: value for key, value in values.items() if isinstance(value, dict) and key not in own}
+    header_tables = ("sweep", "without-runs", "gpu-hours")
+    experiments = {key: value for key, value in values.items() if isinstance(value, dict) and key not in header_tables}
     header = {key: value for key, value in values.items() if key not in experiments}
     for key in experiments:
         if not _NAME.fullmatch(key):
-            known = [*PaperHeader.model_fields, "table-1", "figure-1"]
-            problem = f"{key!r} is not the name of a table or figure.{did_you_mean(key, known)} Write [table-2], "
-            raise _error(shown, text, lines.get((key,), 1), f"{problem}[figure-8] or a protocol, such as [few-shot].")
+            allowed = [*PaperHeader.model_fields, "table-1", "figure-1"]
+            problem = f"{key!r} is not the name of a table or figure.{did_you_mean(key, allowed)} Write [table-2], "
+            raise _error(place, text, lines.get((key,), 1), f"{problem}[figure-8] or a protocol, such as [few-shot].")
     path: tuple[str, ...] = ()
     checked = {}
     try:
@@ -210,9 +210,9 @@ def parse_paper(text: str, name: str, file: Path | None = None) -> Paper:
             path = (key,)
             checked[key] = Experiment.model_validate(value)
     except ValidationError as error:
-        raise _problem(shown, text, lines, path, error) from None
+        raise _problem(place, text, lines, path, error) from None
     if not checked:
-        raise _error(shown, text, 1, "no table or figure; write [table-2] with a title and a [[table-2.sweep]].")
+        raise _error(place, text, 1, "no table or figure; write [table-2] with a title and a [[table-2.sweep]].")
     return Paper(name, file, checked_header, checked, lines, text)
 
 
@@ -220,13 +220,13 @@ def _problem(
     file: Path, text: str, lines: Mapping[tuple[str | int, ...], int], path: tuple[str, ...], error: ValidationError
 ) -> UsageError:
     """The first problem of a validation, with the line and, for a wrong key, near misses."""
-    first = min(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
+    first = min(error.errors(include_url=False), key=lambda problem: problem["type"] != "extra_forbidden")
     where = (*path, *first["loc"])
     problem = f"{'.'.join(map(str, where))}: {first['msg'].rstrip('.')}."
     if first["type"] == "extra_forbidden":
         model = PaperSweep if "sweep" in where[:-1] else Experiment if path else PaperHeader
-        known = [str(field.alias) for field in model.model_fields.values()]
-        problem = f"unknown key {where[-1]!r}.{did_you_mean(str(where[-1]), known)} Allowed: {', '.join(known)}."
+        allowed = [str(field.alias) for field in model.model_fields.values()]
+        problem = f"unknown key {where[-1]!r}.{did_you_mean(str(where[-1]), allowed)} Allowed: {', '.join(allowed)}."
     elif first["type"] == "missing":
         problem = f"{where[-1]!r} is missing."
     return _error(file, text, _line_of(lines, where), problem)
@@ -239,8 +239,8 @@ def _line_of(lines: Mapping[tuple[str | int, ...], int], path: Sequence[str | in
 
 
 def _error(file: Path, text: str, line: int, problem: str) -> UsageError:
-    shown = printable("".join(text.splitlines()[line - 1 : line]).strip())[:60]
-    return UsageError(f"The paper file {file}, line {line}, {shown!r}: {problem}")
+    excerpt = printable("".join(text.splitlines()[line - 1 : line]).strip())[:60]
+    return UsageError(f"The paper file {file}, line {line}, {excerpt!r}: {problem}")
 
 
 _HEADER = re.compile(r"\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(#.*)?")

@@ -36,7 +36,7 @@ _MEDICAL = (
     "retina",
 )  # fmt: skip
 """BiomedCoOp's eleven datasets, in the order of the suite."""
-_COUNTERPARTS = {name: f"spectrum_{one}:test={TEST_IMAGES}" for name, one in _SUITE.items()}
+_COUNTERPARTS = {name: f"spectrum_{stand_in}:test={TEST_IMAGES}" for name, stand_in in _SUITE.items()}
 _COUNTERPARTS |= dict(zip(_MEDICAL, list(_COUNTERPARTS.values()), strict=True))
 _COUNTERPARTS |= {name: f"spectrum:shift={shift}" for name, shift in _SHIFTS.items()}
 _LENGTHS = (".recipe.epochs", ".recipe.steps", ".recipe.views", ".recipe.by_dataset")
@@ -90,40 +90,40 @@ class PaperPart:
         """
         if on not in (None, SYNTHETIC):
             raise UsageError(f"--on {on!r} is unknown. Allowed: {SYNTHETIC}.")
-        own = {"seeds": seeds} if seeds else {}
+        seed_option = {"seeds": seeds} if seeds else {}
         whole = {  # names in place of patterns
             name: [
                 replace(outline, request=without_patterns(outline.request))
-                for outline in paper.outlines(name, **own, **({} if on else options))
+                for outline in paper.outlines(name, **seed_option, **({} if on else options))
             ]
             for name in names
         }
         requests = [outline.request for outlines in whole.values() for outline in outlines]
-        known = [name for request in requests for name in all_datasets(request)]
-        real = {name.partition(":")[0]: real for name, real in stand_ins(known).items()} if on else {}
-        wanted = [real.get(name.partition(":")[0], name) for name in _checked(datasets, get_dataset)]
+        paper_datasets = [name for request in requests for name in all_datasets(request)]
+        real = {name.partition(":")[0]: real for name, real in stand_ins(paper_datasets).items()} if on else {}
+        chosen_datasets = [real.get(name.partition(":")[0], name) for name in _checked(datasets, get_dataset)]
         chosen = _checked(methods, known_methods().get)
         where = f"{paper.name} {names[0]}" if len(names) == 1 else paper.name
         place = f"{where} has no" if len(names) == 1 else f"{where} has no table or figure with the"
         _refuse_others(f"{place} method", chosen, [name for request in requests for name in request.methods])
-        _refuse_others(f"{place} dataset", wanted, known)
-        part = {name: _narrowed(outlines, chosen, wanted) for name, outlines in whole.items()}
+        _refuse_others(f"{place} dataset", chosen_datasets, paper_datasets)
+        part = {name: _narrowed(outlines, chosen, chosen_datasets) for name, outlines in whole.items()}
         if not any(part.values()):
             raise UsageError(
                 f"{where} does not run these methods on these datasets; leave out --methods or --datasets."
             )
         if not on:
-            return cls(chosen, wanted, part, {})
-        how = {"device": "cpu"} | options | own
+            return cls(chosen, chosen_datasets, part, {})
+        how = {"device": "cpu"} | options | seed_option
         synthetic = {
             name: [outline_of(synthetic_form(outline.request, **how), unchecked=True) for outline in outlines]
             for name, outlines in part.items()
         }
         stands_for = {
-            name: stand_ins([one for outline in outlines for one in all_datasets(outline.request)])
+            name: stand_ins([dataset for outline in outlines for dataset in all_datasets(outline.request)])
             for name, outlines in whole.items()
         }
-        return cls(chosen, wanted, synthetic, stands_for)
+        return cls(chosen, chosen_datasets, synthetic, stands_for)
 
 
 def all_datasets(request: SweepRequest) -> list[str]:
@@ -131,24 +131,24 @@ def all_datasets(request: SweepRequest) -> list[str]:
     return [*request.datasets, *request.targets]
 
 
-def _checked(given: str | Sequence[str], look_up: Any) -> list[str]:
+def _checked(texts: str | Sequence[str], look_up: Any) -> list[str]:
     """The given names, after `look_up`, which raises UnknownNameError for an unknown one."""
-    names = split_list([given] if isinstance(given, str) else given)
+    names = split_list([texts] if isinstance(texts, str) else texts)
     for name in names:
         look_up(name)
     return names
 
 
-def _refuse_others(problem: str, wanted: Sequence[str], known: Sequence[str]) -> None:
-    for name in wanted:
-        if name not in known:
-            raise UsageError(f"{problem} {name!r}. Allowed: {', '.join(dict.fromkeys(known))}.")
+def _refuse_others(problem: str, names: Sequence[str], allowed: Sequence[str]) -> None:
+    for name in names:
+        if name not in allowed:
+            raise UsageError(f"{problem} {name!r}. Allowed: {', '.join(dict.fromkeys(allowed))}.")
 
 
 def _narrowed(outlines: Sequence[Plan], methods: Sequence[str], datasets: Sequence[str]) -> list[Plan]:
     """The outlines with only these methods and datasets, all if there are none; those that have none are left out."""
-    found = []
-    for request in (one.request for one in outlines):
+    requests = []
+    for request in (outline.request for outline in outlines):
         place = "targets" if request.targets else "datasets"
         values = {"methods": [name for name in request.methods if name in methods or not methods]}
         values[place] = [name for name in getattr(request, place) if name in datasets or not datasets]
@@ -160,8 +160,8 @@ def _narrowed(outlines: Sequence[Plan], methods: Sequence[str], datasets: Sequen
                 for text in request.overrides
                 if any(fnmatchcase(name, text.partition(".")[0]) for name in values["methods"])
             ]
-        found.append(request.model_copy(update=values))
-    return [outline_of(one, unchecked=True) for one in found] if methods or datasets else list(outlines)
+        requests.append(request.model_copy(update=values))
+    return [outline_of(request, unchecked=True) for request in requests] if methods or datasets else list(outlines)
 
 
 def synthetic_form(request: SweepRequest, **options: Any) -> SweepRequest:

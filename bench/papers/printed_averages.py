@@ -69,8 +69,8 @@ def convention(rows: Mapping[str, Mapping[str, str]], over: Sequence[str]) -> HC
     if base is not None and new is not None:
         recomputed[HConvention.H_OF_MEANS] = metrics.harmonic_mean(base, new)
     cells = [number_of(rows["H"].get(name, "")) for name in over]
-    known = [value for value in cells if value is not None]
-    if known and len(known) == len(cells):
-        recomputed[HConvention.MEAN_OF_H] = fmean(known)
-    gaps = {one: abs(value - h) for one, value in recomputed.items() if abs(value - h) <= PRINTED_ROUNDING}
-    return min(gaps, key=lambda one: gaps[one], default=None)
+    numbers = [value for value in cells if value is not None]
+    if numbers and len(numbers) == len(cells):
+        recomputed[HConvention.MEAN_OF_H] = fmean(numbers)
+    gaps = {how: abs(value - h) for how, value in recomputed.items() if abs(value - h) <= PRINTED_ROUNDING}
+    return min(gaps, key=lambda how: gaps[how], default=None)

@@ -89,11 +89,13 @@ class PublishedBoard:
     @property
     def table(self) -> ScoreTable:
         """The accuracies of one row per title. A method is chosen only among those of equal inputs (`plain`)."""
-        rows, shown = self.one_per_title, self.measures[-1]
+        rows, last_measure = self.one_per_title, self.measures[-1]
         errors, splits = self.difficulty["zero_shot_error"], [measure for measure in self.measures if measure != H]
         return ScoreTable(
             measures=self.measures,
-            methods=tuple(Candidate(row.key, row.complete and row.plain and shown in row.averages) for row in rows),
+            methods=tuple(
+                Candidate(row.key, row.complete and row.plain and last_measure in row.averages) for row in rows
+            ),
             array=ScoreArray(
                 keys=tuple(row.key for row in rows),
                 datasets=self.datasets,
@@ -123,10 +125,10 @@ def numbers_of_boards(published: pd.DataFrame, protocol: str | None = None) -> l
     Averages are recomputed from the datasets of a row. Zero-shot numbers are few-shot ones without shots, and unknown
     shots are 0. `protocol` restricts them to one protocol.
     """
-    kept = (published["metric"] == ACCURACY) & (published["variant"] == "") & ~published["dataset"].isin(MEANS)
+    of_boards = (published["metric"] == ACCURACY) & (published["variant"] == "") & ~published["dataset"].isin(MEANS)
     numbers = [
         replace(number, protocol=number.protocol.replace("zero-shot", "few-shot"), shots=number.shots or 0)
-        for number in numbers_of(published[kept])
+        for number in numbers_of(published[of_boards])
     ]
     return [number for number in numbers if protocol in (None, number.protocol)]
 
@@ -152,16 +154,18 @@ def boards_of_tables(
     boards = []
     for backbone, protocol, shots in _settings(numbers):
         measures = ("base", "new", H) if protocol == "base-to-new" else ("all",)
-        here = {
+        table_by_number = {
             number: table_of[number]
             for number in numbers
             if (number.backbone, number.protocol) == (backbone, protocol) and number.shots in (0, shots)
         }
-        rows, datasets = _rows(here, protocol, measures, catalogue)
+        rows, datasets = _rows(table_by_number, protocol, measures, catalogue)
         if len(rows) < 2 or len(datasets) < 2:
             continue
-        known = dataset_difficulty.covariates(difficulty[difficulty["backbone"] == backbone])
-        known = {name: {d: x for d, x in by_dataset.items() if d in datasets} for name, by_dataset in known.items()}
+        covariates = dataset_difficulty.covariates(difficulty[difficulty["backbone"] == backbone])
+        covariates = {
+            name: {d: x for d, x in by_dataset.items() if d in datasets} for name, by_dataset in covariates.items()
+        }
         on_board = [row for row in rows if row.n]
         baseline, one_per_title = _one_per_title(on_board, catalogue)
         boards.append(
@@ -176,7 +180,7 @@ def boards_of_tables(
                 ),
                 one_per_title=_ranked(one_per_title, measures[-1], lambda row: (row.key,)),
                 baseline=baseline.key if baseline else None,
-                difficulty=known,
+                difficulty=covariates,
             )
         )
     return boards
@@ -186,8 +190,8 @@ def _settings(numbers: Iterable[PrintedNumber]) -> list[tuple[str, str, int]]:
     """Settings, those with most numbers first; rows without shots join the others of their backbone and protocol."""
     counts = Counter((number.backbone, number.protocol, number.shots or 0) for number in numbers)
     trained = {(backbone, kind) for backbone, kind, shots in counts if shots > 0}
-    shown = [key for key in counts if key[2] > 0 or (key[0], key[1]) not in trained]
-    return sorted(shown, key=lambda key: (-counts[key], key))
+    settings = [key for key in counts if key[2] > 0 or (key[0], key[1]) not in trained]
+    return sorted(settings, key=lambda key: (-counts[key], key))
 
 
 def _rows(
@@ -276,10 +280,10 @@ def _one_per_title(
 
 
 def _ranked(
-    rows: Sequence[PublishedRow], shown: str, tie: Callable[[PublishedRow], tuple[object, ...]]
+    rows: Sequence[PublishedRow], measure: str, tie: Callable[[PublishedRow], tuple[object, ...]]
 ) -> tuple[PublishedRow, ...]:
     """Complete rows first, then those that use only the labelled images, best first, with their sources in order."""
     rows = [replace(row, sources=tuple(sorted(row.sources))) for row in rows]
     return tuple(
-        sorted(rows, key=lambda row: (not row.complete, not row.plain, -row.averages.get(shown, -1.0), *tie(row)))
+        sorted(rows, key=lambda row: (not row.complete, not row.plain, -row.averages.get(measure, -1.0), *tie(row)))
     )

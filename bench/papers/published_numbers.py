@@ -154,7 +154,10 @@ class PrintedNumber:
             protocols.append("test-time")
         method = system_of(self.method)
         shots = 0 if method == ZERO_SHOT else self.shots
-        return [(method, one, self.backbone, shots, self.dataset, self.run_split) for one in dict.fromkeys(protocols)]
+        return [
+            (method, protocol, self.backbone, shots, self.dataset, self.run_split)
+            for protocol in dict.fromkeys(protocols)
+        ]
 
 
 def published_frame() -> pd.DataFrame:
@@ -185,11 +188,11 @@ def named_recipes(backbone: str = "") -> Mapping[str, Mapping[str, object]]:
 
     `backbone` leaves out those of other backbones.
     """
-    found = tomllib.loads(_text("recipes.toml"))
+    recipes = tomllib.loads(_text("recipes.toml"))
     return {
-        name: {key: value for key, value in one.items() if key not in ("source", "backbone")}
-        for name, one in found.items()
-        if not backbone or one.get("backbone", backbone) == backbone
+        name: {key: value for key, value in recipe.items() if key not in ("source", "backbone")}
+        for name, recipe in recipes.items()
+        if not backbone or recipe.get("backbone", backbone) == backbone
     }
 
 
@@ -230,8 +233,8 @@ def select(
 
     UsageError for a name without a row, and for filters that no row matches together.
     """
-    kept, met = frame, list[str]()
-    for column, wanted in (
+    matching, met = frame, list[str]()
+    for column, names in (
         ("method", methods),
         ("dataset", datasets),
         ("protocol", [protocol] if protocol else []),
@@ -240,24 +243,26 @@ def select(
         ("split", splits),
     ):
         same = system_of if column == "method" else str
-        known = [str(value) for value in sorted(frame[column].dropna().unique())]
-        for name in wanted:
-            if same(name) not in map(same, known):
+        column_values = [str(value) for value in sorted(frame[column].dropna().unique())]
+        for name in names:
+            if same(name) not in map(same, column_values):
                 lists = f"`etl-bench papers published --list {column}` lists all."
-                lists = f"Known: {', '.join(known)}." if column == "shots" else lists
-                raise UsageError(f"No published number has {column} {name!r}.{did_you_mean(name, known)} {lists}")
-        if not wanted:
+                lists = f"Known: {', '.join(column_values)}." if column == "shots" else lists
+                raise UsageError(
+                    f"No published number has {column} {name!r}.{did_you_mean(name, column_values)} {lists}"
+                )
+        if not names:
             continue
-        chosen, before = f"{column} {', '.join(wanted)}", kept
-        kept = kept[kept[column].map(same).isin([same(name) for name in wanted])]
-        if kept.empty:
-            others = [str(value) for value in sorted(before[column].dropna().unique())]
+        chosen, before = f"{column} {', '.join(names)}", matching
+        matching = matching[matching[column].map(same).isin([same(name) for name in names])]
+        if matching.empty:
+            alternatives = [str(value) for value in sorted(before[column].dropna().unique())]
             raise UsageError(
                 f"No published number has {' and '.join([*met, chosen])}. Those of {' and '.join(met)} have {column} "
-                f"{some(others, 12)}."
+                f"{some(alternatives, 12)}."
             )
         met.append(chosen)
-    return kept
+    return matching
 
 
 @cache
@@ -336,17 +341,17 @@ def _is_about(rule: Mapping[str, str], line: Mapping[str, str]) -> bool:
 
 def _conditions(line: Mapping[str, str]) -> dict[str, object]:
     """Standing, recipe, settings, draw and seeds of a row; see `published_frame`."""
-    found = {"standing": Standing.UNKNOWN.value, "recipe": "", "settings": "", "draw": "", "seeds": ""}
+    conditions = {"standing": Standing.UNKNOWN.value, "recipe": "", "settings": "", "draw": "", "seeds": ""}
     for rule in table("conditions.csv"):
         if _is_about(rule, line) and (rule["method"] == "" or rule["variant"] == line["variant"]):
-            found |= {key: rule[key] for key in found if rule[key]}
+            conditions |= {key: rule[key] for key in conditions if rule[key]}
     # the method's own paper or official code has the identifier of its paper
     if line["paper"] and line["paper"].removeprefix("openreview:") in _IDENTIFIER.findall(line["reported_in"]):
-        found |= {"standing": Standing.OWN.value, "recipe": found["recipe"] or PUBLISHED}
-        found["settings"] = found["settings"] or ("" if line["variant"] else "{}")
+        conditions |= {"standing": Standing.OWN.value, "recipe": conditions["recipe"] or PUBLISHED}
+        conditions["settings"] = conditions["settings"] or ("" if line["variant"] else "{}")
     if line["method"] == ZERO_SHOT:
-        found |= {"standing": Standing.UNKNOWN.value, "recipe": ""}
-    return found | {"seeds": int(found["seeds"]) if found["seeds"] else None}
+        conditions |= {"standing": Standing.UNKNOWN.value, "recipe": ""}
+    return conditions | {"seeds": int(conditions["seeds"]) if conditions["seeds"] else None}
 
 
 @cache
@@ -373,7 +378,7 @@ def system_of(method: str) -> str:
         title = known_methods().get(method).title
     except BenchError:
         return method
-    return next((one.name for one in known_methods().infos() if one.title == title), method)
+    return next((info.name for info in known_methods().infos() if info.title == title), method)
 
 
 DIFFICULTIES = {

@@ -79,18 +79,18 @@ def printed_numbers(reported_in: str, tables: Sequence[str]) -> pd.DataFrame:
     Raises UsageError, with near misses, for a paper or table that the ledger does not have.
     """
     frame = published_frame()
-    mine = frame[frame["reported_in"] == reported_in]
-    if mine.empty:
-        known = sorted(frame["reported_in"].unique())
-        raise UsageError(f"The ledger has no numbers of {reported_in!r}.{did_you_mean(reported_in, known)}")
-    known = list(mine["source_table"].unique())
+    of_paper = frame[frame["reported_in"] == reported_in]
+    if of_paper.empty:
+        papers = sorted(frame["reported_in"].unique())
+        raise UsageError(f"The ledger has no numbers of {reported_in!r}.{did_you_mean(reported_in, papers)}")
+    table_names = list(of_paper["source_table"].unique())
     for name in tables:
-        if name not in known:
+        if name not in table_names:
             raise UsageError(
-                f"The ledger has no table {name!r} of {reported_in}.{did_you_mean(name, known)} "
-                f"Known: {', '.join(map(repr, known))}."
+                f"The ledger has no table {name!r} of {reported_in}.{did_you_mean(name, table_names)} "
+                f"Known: {', '.join(map(repr, table_names))}."
             )
-    return mine[mine["source_table"].isin(list(tables))]
+    return of_paper[of_paper["source_table"].isin(list(tables))]
 
 
 def reproduced_rows(published: pd.DataFrame, runs: pd.DataFrame, difficulty: pd.DataFrame) -> list[TableRow]:
@@ -106,11 +106,11 @@ def reproduced_rows(published: pd.DataFrame, runs: pd.DataFrame, difficulty: pd.
     rows: dict[tuple[str, str, str], dict[str, TableCell]] = {}
     for key, group in published.groupby(_GROUP, sort=False, dropna=False):
         _, method, variant, label, backbone, *_ = key
-        ours = {(row.dataset, row.split, row.measure): row for row in _compared(boards, group, difficulty)}
+        row_by_cell = {(row.dataset, row.split, row.measure): row for row in _compared(boards, group, difficulty)}
         name = str(label or (f"{method} [{variant}]" if variant else method))
         for number in numbers_of(group):
             metric, split = number.metric, number.run_split
-            row = ours.get((number.dataset, split, DIFFICULTIES.get(metric, metric)))
+            row = row_by_cell.get((number.dataset, split, DIFFICULTIES.get(metric, metric)))
             ranked = metric == ACCURACY and _ORACLE not in number.stated.values()
             misprint = "" if number.likely is None else number.note
             cell = TableCell(number.printed, ranked=ranked, misprint=misprint)
@@ -149,7 +149,7 @@ def own_rows(
 
     rows = [] if published is None else _compared(boards, published)
     printed = {(row.entry, row.dataset, row.split): row for row in rows}
-    found: list[TableRow] = []
+    table_rows: list[TableRow] = []
     for board in boards:
         setting = f"{board.setting.backbone}, {board.setting.shots_text}"
         measures = [measure for measure in board.measures if measure != OPEN]
@@ -171,8 +171,8 @@ def own_rows(
                     if (row := printed.get((entry.key, name, split))) is not None:
                         cell = replace(cell, printed=f"{100 * row.published:.2f}", verdict=str(row.verdict))
                     cells[split] = cell
-                found.append(TableRow(entry.key, name, setting, cells, (stands_for or {}).get(name, "")))
-    return found
+                table_rows.append(TableRow(entry.key, name, setting, cells, (stands_for or {}).get(name, "")))
+    return table_rows
 
 
 def _compared(
@@ -201,8 +201,8 @@ def table_texts(rows: Sequence[TableRow]) -> Iterator[dict[str, object]]:
         return _cell_text(row.cells.get(split, TableCell()), best.get((row.setting, row.dataset, split), (None, None)))
 
     def method(row: TableRow) -> str:
-        shown = row.setting if len(backbones) > 1 else row.setting.partition(", ")[2]
-        return f"{row.method}\n{shown}" if several else row.method
+        setting = row.setting if len(backbones) > 1 else row.setting.partition(", ")[2]
+        return f"{row.method}\n{setting}" if several else row.method
 
     datasets = {row.dataset: row.stands_for or None for row in sorted(rows, key=lambda row: row.dataset == AVERAGE)}
     if len(splits) != 1:
@@ -210,7 +210,7 @@ def table_texts(rows: Sequence[TableRow]) -> Iterator[dict[str, object]]:
         for row in sorted(rows, key=lambda row: place[row.dataset]):
             yield {
                 "dataset": row.dataset,
-                **({"stands for": row.stands_for or None} if any(one.stands_for for one in rows) else {}),
+                **({"stands for": row.stands_for or None} if any(table_row.stands_for for table_row in rows) else {}),
                 "method": method(row),
                 **{split: text(row, split) for split in splits},
             }
@@ -221,7 +221,9 @@ def table_texts(rows: Sequence[TableRow]) -> Iterator[dict[str, object]]:
     if any(datasets.values()):
         yield {"method": "(stands for)", **datasets}
     for name, of_dataset in lines.items():
-        cells = {one: text(of_dataset[one], splits[0]) if one in of_dataset else None for one in datasets}
+        cells = {
+            dataset: text(of_dataset[dataset], splits[0]) if dataset in of_dataset else None for dataset in datasets
+        }
         yield {"method": name, **cells}
 
 
@@ -248,9 +250,9 @@ def _highest(rows: Sequence[TableRow]) -> dict[tuple[str, str, str], _Best]:
 def _cell_text(cell: TableCell, best: _Best) -> str | None:
     numbers = zip(cell.ranked_numbers, best, strict=True)
     own_star, printed_star = ("*" if number is not None and number == highest else "" for number, highest in numbers)
-    own = None if cell.ours is None else f"{cell.ours:.{cell.digits}f}{own_star} {cell.reach}".rstrip()
+    our_number = None if cell.ours is None else f"{cell.ours:.{cell.digits}f}{own_star} {cell.reach}".rstrip()
     if not cell.printed:
-        return own
+        return our_number
     mark = " (misprint)" if cell.misprint else ""
     printed = f"{cell.printed}{printed_star}{mark} {_MARKS.get(cell.verdict, cell.verdict)}".rstrip()
-    return printed if own is None else f"{own}\n{printed}"
+    return printed if our_number is None else f"{our_number}\n{printed}"

@@ -139,13 +139,13 @@ def _compare_difficulty(difficulty: pd.DataFrame, published: pd.DataFrame, margi
     """
     measured = difficulty[(difficulty["split"] == "all") & difficulty["value"].notna()]
     columns = measured[["backbone", "dataset", "measure", "value", "n_classes"]].itertuples(index=False, name=None)
-    ours = {(backbone, dataset, measure): (value, n) for backbone, dataset, measure, value, n in columns}
+    measured_values = {(backbone, dataset, measure): (value, n) for backbone, dataset, measure, value, n in columns}
     rows = []
     for number in numbers_of(published[published["metric"].isin(list(DIFFICULTIES))]):
         measure = DIFFICULTIES[number.metric]
-        if (number.backbone, number.dataset, measure) not in ours:
+        if (number.backbone, number.dataset, measure) not in measured_values:
             continue
-        value, n_classes = ours[number.backbone, number.dataset, measure]
+        value, n_classes = measured_values[number.backbone, number.dataset, measure]
         digits, _, exponent = number.printed.lower().partition("e")
         half = 0.5 * 10.0 ** (int(exponent or 0) - len(digits.partition(".")[2]))
         low, high, compared = number.meant - half, number.meant + half, value
@@ -267,10 +267,10 @@ def _is_of(average: PrintedNumber, split: str, chosen: Mapping[tuple[str, str], 
     means = []
     for part in HARMONIC[H] if _of_means(average) else (split,):
         numbers = [chosen.get((dataset, part)) for dataset in average.datasets]
-        known = [number.meant for number in numbers if number is not None]
-        if len(known) < len(numbers):
-            return not known
-        means.append(fmean(known))
+        meant = [number.meant for number in numbers if number is not None]
+        if len(meant) < len(numbers):
+            return not meant
+        means.append(fmean(meant))
     expected = metrics.harmonic_mean(*means) if _of_means(average) else means[0]
     return abs(expected - average.meant) <= _SAME_TABLE
 
@@ -291,21 +291,23 @@ def _our_values(board: Leaderboard, key: str, number: PrintedNumber, split: str)
     """Our accuracy in the cell of a number: the mean over seeds, and the value of each seed."""
     array, datasets = board.array, number.datasets
     splits = HARMONIC.get(split, (split,))
-    known = {one: [array.by_seed(key, dataset, one) for dataset in datasets] for one in splits}
-    seeds = sorted(set.intersection(*(set(of_dataset) for of_dataset in known[splits[0]])))
+    by_split = {part: [array.by_seed(key, dataset, part) for dataset in datasets] for part in splits}
+    seeds = sorted(set.intersection(*(set(of_dataset) for of_dataset in by_split[splits[0]])))
     if all(len(array.places(key, dataset)) == 1 for dataset in datasets):
         seeds = seeds[:1]
 
     def over_datasets(values: Sequence[Mapping[str, float]]) -> float:
         if _of_means(number):  # papers report the H of the means over seeds
-            return metrics.harmonic_mean(*(fmean([value[one] for value in values]) for one in splits))
+            return metrics.harmonic_mean(*(fmean([value[part] for value in values]) for part in splits))
         if split == H:
-            return fmean([metrics.harmonic_mean(*(value[one] for one in splits)) for value in values])
+            return fmean([metrics.harmonic_mean(*(value[part] for part in splits)) for value in values])
         return fmean([value[split] for value in values])
 
     places = range(len(datasets))
-    by_seed = [over_datasets([{one: known[one][place][seed] for one in splits} for place in places]) for seed in seeds]
-    means = [{one: array.mean(key, dataset, one) or 0.0 for one in splits} for dataset in datasets]
+    by_seed = [
+        over_datasets([{part: by_split[part][place][seed] for part in splits} for place in places]) for seed in seeds
+    ]
+    means = [{part: array.mean(key, dataset, part) or 0.0 for part in splits} for dataset in datasets]
     return over_datasets(means), by_seed
 
 
@@ -329,8 +331,8 @@ def _row(
         verdict = verdict_of(estimate, margin)
     same = [chosen, *(number for number in numbers if number is not chosen and number.meant == chosen.meant)]
     alike = [number for number in numbers if number.plain or number.stated == chosen.stated]
-    others = [number for number in alike if number.meant != chosen.meant]
-    misprints = dict.fromkeys(f"{number.source}: {number.errors}" for number in others if number.likely is not None)
+    differing = [number for number in alike if number.meant != chosen.meant]
+    misprints = dict.fromkeys(f"{number.source}: {number.errors}" for number in differing if number.likely is not None)
     run_ids = [run_id for name in chosen.datasets for run_id in board.array.ids(entry.key, name)]
     return ReproductionRow(
         entry=entry.key,
@@ -353,6 +355,6 @@ def _row(
         run_ids=tuple(dict.fromkeys(run_ids)),
         standing=chosen.standing,
         recipe=chosen.recipe,
-        printed_elsewhere=tuple(sorted({number.meant for number in others})),
+        printed_elsewhere=tuple(sorted({number.meant for number in differing})),
         convention=chosen.convention,
     )

@@ -19,6 +19,7 @@ from .environment import source_state as source_state
 from .files import locked as locked
 from .files import slug as slug
 from .files import write_atomically as write_atomically
+from .known_facts import add_method_file as add_method_file
 from .known_facts import changed_recipe as changed_recipe
 from .known_facts import changed_settings as changed_settings
 from .known_facts import check_stored_facts as check_stored_facts

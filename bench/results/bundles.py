@@ -164,9 +164,9 @@ def export_bundle(
                 archive.writestr(info, content, compresslevel=_FASTEST)
 
             for run_id in sorted(set(run_ids)):
-                if (found := shards.record_with_files(run_id)) is None:
+                if (stored := shards.record_with_files(run_id)) is None:
                     raise BundleError(f"Run {run_id} is damaged and was set aside; run its command again, then export.")
-                record, files = found
+                record, files = stored
                 datasets.update((record.spec.backbone, name) for name in (record.spec.dataset, *record.spec.targets))
                 for path, content in files:  # a record says nothing about an earlier import
                     add(path, without_origin(content) if path.suffix == ".json" else content)
@@ -223,9 +223,9 @@ def _add(shards: Shards, runs: Iterable[Shard], root: str) -> tuple[tuple[str, .
     """Add runs; the ids of added ones, of those with the same record here, and of those with another record here."""
     added, unchanged, conflicting = [], [], []
     for shard in runs:
-        record, ours = shard.record, shards.read(shard.record.run_id)
-        failed_here = ours is None or (record.status is RunStatus.OK and ours.record.status is RunStatus.FAILED)
-        if ours is not None and ours.record == record:
+        record, existing = shard.record, shards.read(shard.record.run_id)
+        failed_here = existing is None or (record.status is RunStatus.OK and existing.record.status is RunStatus.FAILED)
+        if existing is not None and existing.record == record:
             unchanged.append(record.run_id)
         elif failed_here and shards.write(record, shard.predictions, origin=root):
             added.append(record.run_id)

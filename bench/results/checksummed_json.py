@@ -56,14 +56,14 @@ def parse_document(text: bytes, where: str) -> dict[str, Any]:
     try:
         document = foreign_files.parse_json(text, MOST_RECORD_VALUES)
         version, record, expected = int(document["shard_version"]), document["record"], document["record_sha256"]
-        found = sha256(canonical_json(record).encode()) if version == SHARD_VERSION else None
+        digest = sha256(canonical_json(record).encode()) if version == SHARD_VERSION else None
     except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise DamagedError(f"incomplete or not a shard: {error}") from error
     except RecursionError as error:  # the record is as deep as the canonical form can be
         raise DamagedError("incomplete or not a shard: its values are nested too deeply") from error
     if version != SHARD_VERSION:
         raise ShardError(f"{where} has shard version {version}, and this etl-bench reads version {SHARD_VERSION} only.")
-    if found != expected:
+    if digest != expected:
         raise DamagedError("the record does not match its checksum")
     assert isinstance(document, dict)
     return document

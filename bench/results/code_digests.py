@@ -60,7 +60,7 @@ def _ignored_statements(tree: ast.Module) -> Iterator[ast.stmt]:
 
 def _method_files(cls: type) -> dict[str, Path]:
     """Files by module of a class and of the methods that it derives from, without shared code."""
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for base in cls.__mro__:
         module = base.__module__
         shared = "._" in module or module in ("builtins", "abc", "typing")
@@ -68,8 +68,8 @@ def _method_files(cls: type) -> dict[str, Path]:
             continue
         file = _file(module) or _defining_file(base)
         if file is not None:
-            found.setdefault(module, file)
-    return found
+            files.setdefault(module, file)
+    return files
 
 
 @cache

@@ -105,8 +105,8 @@ class Store:
             with _transaction(connection):
                 _delete_runs(connection, sorted(outdated))
             chunks = [changed[start : start + CHUNK] for start in range(0, len(changed), CHUNK)]
-            for found in prefetch(chunks, lambda chunk: _read(shards, chunk, unreadable), depth=1):
-                loaded += _insert_loadable(connection, found, stamps)
+            for read_shards in prefetch(chunks, lambda chunk: _read(shards, chunk, unreadable), depth=1):
+                loaded += _insert_loadable(connection, read_shards, stamps)
             with _transaction(connection):
                 connection.execute("DELETE FROM difficulty")
                 insert_difficulties(connection, difficulties)
@@ -126,13 +126,13 @@ class Store:
             raise StoreError(f"There is no database to rebuild. {no_runs(self.runs)}")
         readable = not self.path.is_file() or self._is_readable()
         draft = replace(self, file=self.path.with_name(".results.rebuilding.duckdb"))
-        for left in (draft.path, _log_of(draft.path)):  # of a process that was killed
-            left.unlink(missing_ok=True)
+        for leftover in (draft.path, _log_of(draft.path)):  # of a process that was killed
+            leftover.unlink(missing_ok=True)
         loaded = draft.ingest()
         _log_of(self.path).unlink(missing_ok=True)
         if not readable:
-            kept = self.path.replace(self.path.with_name(f"{self.path.name}.unreadable"))
-            _LOG.warning("The old file is no readable database; it is kept as %s.", kept)
+            set_aside = self.path.replace(self.path.with_name(f"{self.path.name}.unreadable"))
+            _LOG.warning("The old file is no readable database; it is kept as %s.", set_aside)
         draft.path.replace(self.path)
         _log_of(draft.path).unlink(missing_ok=True)
         return loaded
@@ -224,19 +224,21 @@ class Store:
             frame = self.with_outcomes(frame)
         if not installed:
             return frame
-        made = self._frame(
+        versions = self._frame(
             "SELECT run_id, method, provenance ->> '$.method_version', provenance ->> '$.method_digest' FROM runs"
         ).astype(object)
         stale = {
             run_id: ", ".join(code_reasons(method, int(version or 1), digest))
-            for run_id, method, version, digest in made.where(made.notna(), None).itertuples(index=False, name=None)
+            for run_id, method, version, digest in versions.where(versions.notna(), None).itertuples(
+                index=False, name=None
+            )
         }
         return with_changed_settings(frame.assign(stale=frame["run_id"].map(stale)))
 
     def with_outcomes(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Rows of `runs_frame` with the outcome of every test image: the columns `images`, `correct` and `groups`."""
-        known = self.outcomes(frame["run_id"].tolist())
-        rows = [known.get(place) for place in zip(frame["run_id"].tolist(), frame["split"].tolist(), strict=True)]
+        outcomes = self.outcomes(frame["run_id"].tolist())
+        rows = [outcomes.get(place) for place in zip(frame["run_id"].tolist(), frame["split"].tolist(), strict=True)]
         columns = {
             "images": [None if row is None else row.images for row in rows],
             "correct": [None if row is None else row.right for row in rows],
@@ -248,19 +250,19 @@ class Store:
 
     def outcomes(self, run_ids: Collection[str]) -> dict[tuple[str, str], Outcomes]:
         """What runs answer on their test images, by run and split; without splits that have no predictions."""
-        found = self._frame(
+        rows = self._frame(
             "SELECT run_id, split, images, correct, n, groups FROM scores WHERE run_id IN (SELECT unnest($ids)) "
             "AND images IS NOT NULL",
             {"ids": list(dict.fromkeys(run_ids)) or [""]},
         )
         groups = {}
-        if found["groups"].notna().any():
+        if rows["groups"].notna().any():
             stored = self._frame("SELECT digest, numbers FROM image_groups")
             pairs = zip(stored["digest"].tolist(), stored["numbers"].tolist(), strict=True)
             groups = {digest: _apart(np.frombuffer(numbers, np.int32)) for digest, numbers in pairs}
         return {
             (run_id, split): Outcomes(images, n, np.frombuffer(bits, np.uint8), groups.get(digest))
-            for run_id, split, images, bits, n, digest in zip(*(found[name].tolist() for name in found), strict=True)
+            for run_id, split, images, bits, n, digest in zip(*(rows[name].tolist() for name in rows), strict=True)
         }
 
     def provenance_frame(self) -> pd.DataFrame:
@@ -357,9 +359,9 @@ def fetch_frame(result: duckdb.DuckDBPyConnection) -> pd.DataFrame:
 def _apart(numbers: np.ndarray) -> np.ndarray:
     """Numbers of groups in which each image without a group (-1) has a number of its own."""
     alone = numbers < 0
-    found = numbers.copy()
-    found[alone] = numbers.max(initial=-1) + 1 + np.arange(alone.sum(), dtype=np.int32)
-    return found
+    renumbered = numbers.copy()
+    renumbered[alone] = numbers.max(initial=-1) + 1 + np.arange(alone.sum(), dtype=np.int32)
+    return renumbered
 
 
 def fresh_store(runs: Path) -> Store:
@@ -453,7 +455,7 @@ def _make_tables(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
 
 def _read(shards: Shards, run_ids: Sequence[str], unreadable: list[str]) -> list[Shard]:
     """The shards of some runs, without damaged ones; adds messages about unreadable shards to `unreadable`."""
-    found = []
+    readable = []
     for run_id in run_ids:
         try:
             shard = shards.read(run_id)
@@ -461,8 +463,8 @@ def _read(shards: Shards, run_ids: Sequence[str], unreadable: list[str]) -> list
             unreadable.append(f"run {run_id}. {error}")
             continue
         if shard is not None:
-            found.append(shard)
-    return found
+            readable.append(shard)
+    return readable
 
 
 def _insert_loadable(connection: duckdb.DuckDBPyConnection, shards: Sequence[Shard], stamps: Mapping[str, str]) -> int:

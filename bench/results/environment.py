@@ -77,13 +77,13 @@ def source_state(root: Path) -> dict[str, Any]:
 @cache
 def package_versions() -> dict[str, str]:
     """Installed versions of `PACKAGES`, without those that are missing."""
-    found = {}
+    versions = {}
     for name in PACKAGES:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache, partial
@@ -12,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import bench
 import methods
+from bench.errors import UsageError
 from bench.results.code_digests import source_digest
 from bench.results.files import slug
 from bench.results.text_cache import TextCache
 from bench.spec import PUBLISHED_RECIPES, external_parts
 from datasets_registry import (
+    METHOD_FILES_VARIABLE,
     METHODS_GROUP,
     BenchError,
     DatasetInfo,
@@ -26,6 +29,9 @@ from datasets_registry import (
     catalogue_modules,
     file_digests,
     get_dataset,
+    load_method_files,
+    method_files,
+    module_of_file,
     plug_in_place,
     user_cache_folder,
 )
@@ -91,24 +97,48 @@ def known_methods() -> _KnownMethods:
     return _KnownMethods(_add_others, _facts_with_code)
 
 
+def add_method_file(file: Path) -> str:
+    """Register the method of a user's file, also for the workers that this process starts; returns its name.
+
+    Raises UsageError if there is no such file, or RegistrationError if it cannot be imported, does not register one
+    method, or its method has the name of another one.
+    """
+    path = file.expanduser().absolute()
+    if not path.is_file():
+        raise UsageError(f"There is no file {file} of a method; `etl-bench methods new NAME` writes one.")
+    if path not in method_files():
+        os.environ[METHOD_FILES_VARIABLE] = os.pathsep.join(map(str, [*method_files(), path]))
+        known_methods.cache_clear()
+    (facts,) = _facts_of_package(path.stem, module_of_file(path), path)
+    return str(facts["name"])
+
+
 def _facts_with_code(method: type[Method[Any]]) -> MethodFacts:
     """The facts of a method, with the digest of its source if it does not ship with this package."""
     return replace(facts_of(method), source_digest="" if is_own(method) else source_digest(method))
 
 
 def _add_others(registry: MethodFactsRegistry) -> None:
-    kept, others = TextCache(user_cache_folder()), list(_others())
-    ours = file_digests(Path(methods.__path__[0])) if others else []  # a method may derive from one of ours
-    for name, package, folder in others:
-        key = "\n".join((bench.__version__, *ours, *file_digests(folder)))
+    for name, package, folder in _others():
         try:
-            text = kept.text(f"method-{slug(name)}", key, partial(_imported, name, package))
+            facts = _facts_of_package(name, package, folder)
         except RegistrationError as error:
             registry.unavailable[name] = str(error)  # the import has logged it
             continue
-        for values in json.loads(text):
+        for values in facts:
             if values["name"] not in registry:
                 registry.add(values["name"], facts_from_json(values))
+
+
+def _facts_of_package(name: str, package: str, folder: Path | None) -> list[dict[str, Any]]:
+    """The facts of the methods that a package registers, from the user's cache folder if its files are unchanged.
+
+    Raises RegistrationError if it cannot be imported.
+    """
+    our_digests = file_digests(Path(methods.__path__[0]))  # a method may derive from one of ours
+    key = "\n".join((bench.__version__, *our_digests, *file_digests(folder)))
+    text = TextCache(user_cache_folder()).text(f"method-{slug(name)}", key, partial(_imported, name, package))
+    return json.loads(text)  # type: ignore[no-any-return]
 
 
 def _others() -> Iterator[tuple[str, str, Path | None]]:
@@ -118,16 +148,20 @@ def _others() -> Iterator[tuple[str, str, Path | None]]:
             yield name, module, Path(methods.__path__[0]) / f"{name}.py"
     for point in sorted(entry_points(group=METHODS_GROUP), key=lambda point: (point.name, point.value)):
         yield point.name, point.module.partition(".")[0], plug_in_place(point)
+    for path in method_files():
+        yield path.stem, module_of_file(path), path
 
 
 def _imported(name: str, package: str) -> str:
     """The facts of the methods that a package registers, as JSON; raises RegistrationError if it cannot be imported."""
     from methods import METHODS
 
-    found = [cls for cls in METHODS.entries.values() if f"{cls.__module__}.".startswith(f"{package}.")]
+    catalogue = METHODS.entries  # first, so that a user's file cannot take the name of one of ours
+    load_method_files(METHODS)
+    classes = [cls for cls in catalogue.values() if f"{cls.__module__}.".startswith(f"{package}.")]
     if name in METHODS.unavailable:
         raise RegistrationError(METHODS.unavailable[name])
-    return json.dumps([facts_as_json(_facts_with_code(cls)) for cls in found])
+    return json.dumps([facts_as_json(_facts_with_code(cls)) for cls in classes])
 
 
 @cache
@@ -180,17 +214,17 @@ def changed_recipe(method: str, protocol: str, shots: int, dataset: str, recipe:
     published = settled_recipe(facts.recipe_for(EvalProtocol(protocol)), shots, info)
     if published is None or recipe is None:
         return [] if published == recipe else ["recipe"]
-    theirs, ours = (recipe_for_dataset(dataset, values) for values in (published, recipe))
-    if canonical_json(theirs) == canonical_json(ours):  # as most are
+    expected, used = (recipe_for_dataset(dataset, values) for values in (published, recipe))
+    if canonical_json(expected) == canonical_json(used):  # as most are
         return []
-    keys = sorted((theirs.keys() | ours.keys()) - {"name", "source"})
-    return [f"recipe.{key}" for key in keys if _value(theirs, key) != _value(ours, key)]
+    keys = sorted((expected.keys() | used.keys()) - {"name", "source"})
+    return [f"recipe.{key}" for key in keys if _value(expected, key) != _value(used, key)]
 
 
 def recipe_for_dataset(dataset: str, recipe: Mapping[str, Any]) -> dict[str, Any]:
     """The values of a stored recipe on one dataset."""
-    own: Mapping[str, Any] = recipe.get("by_dataset", {}).get(dataset, {})
-    return {key: value for key, value in recipe.items() if key != "by_dataset"} | dict(own)
+    of_dataset: Mapping[str, Any] = recipe.get("by_dataset", {}).get(dataset, {})
+    return {key: value for key, value in recipe.items() if key != "by_dataset"} | dict(of_dataset)
 
 
 def _value(values: Mapping[str, Any], key: str) -> str | None:
@@ -214,8 +248,11 @@ def with_changed_settings(runs: pd.DataFrame) -> pd.DataFrame:
     recipes = list(zip(method, protocol, shots, dataset, recipe, strict=True))
     of_config = {key: _changed_config(*key) for key in set(configs)}  # few, since most runs share them
     of_recipe = {key: ("recipe",) if _is_changed_recipe(*key) else () for key in set(recipes)}
-    found = [",".join(of_config[one] + of_recipe[other]) for one, other in zip(configs, recipes, strict=True)]
-    return runs.assign(changed_settings=found)
+    changed = [
+        ",".join(of_config[config_key] + of_recipe[recipe_key])
+        for config_key, recipe_key in zip(configs, recipes, strict=True)
+    ]
+    return runs.assign(changed_settings=changed)
 
 
 def _changed_config(method: str, protocol: str, config: str | None) -> tuple[str, ...]:
@@ -224,5 +261,5 @@ def _changed_config(method: str, protocol: str, config: str | None) -> tuple[str
 
 def _is_changed_recipe(method: str, protocol: str, shots: int, dataset: str, recipe: str | None) -> bool:
     values = json.loads(recipe or "null")
-    named = values is None or values.get("name") in (None, *PUBLISHED_RECIPES)
-    return named and bool(changed_recipe(method, protocol, int(shots), dataset, values))
+    has_published_name = values is None or values.get("name") in (None, *PUBLISHED_RECIPES)
+    return has_published_name and bool(changed_recipe(method, protocol, int(shots), dataset, values))

@@ -142,8 +142,8 @@ def _logits(item: Predictions, n_classes: int) -> str:
     width = top.shape[1]
     slack = 1e-4 + 4e-7 * np.maximum(np.abs(top).max(axis=1), np.abs(log_sum))
     shares = np.exp(np.minimum(top - log_sum[:, None], 1.0))
-    known = shares.sum(axis=1)
-    most = known + (n_classes - width) * shares[:, -1]
+    mass_of_top = shares.sum(axis=1)
+    most = mass_of_top + (n_classes - width) * shares[:, -1]
     listed = item.top_labels == item.label[:, None]
     place = np.minimum(item.rank, width - 1)[:, None]
     at_rank = np.take_along_axis(listed, place, axis=1)[:, 0]
@@ -161,14 +161,14 @@ def _logits(item: Predictions, n_classes: int) -> str:
         "the logits of the true classes contradict the top logits": np.where(
             item.rank < width, true != logit_at_rank, true > top[:, -1]
         ),
-        "log-sums are impossible for the top logits": (known > 1 + 2 * slack) | (most < 1 - 2 * slack),
+        "log-sums are impossible for the top logits": (mass_of_top > 1 + 2 * slack) | (most < 1 - 2 * slack),
         "sums of squared probabilities are impossible for the top logits": (
             sum_p2 < (shares**2).sum(axis=1) - 2 * slack
         )
         | (sum_p2 > shares[:, 0] + 2 * slack),
     }
-    found = ((text, int(wrong.sum())) for text, wrong in checks.items())
-    return next((f"{text} ({wrong} of {len(top)} images)" for text, wrong in found if wrong), "")
+    failures = ((text, int(wrong.sum())) for text, wrong in checks.items())
+    return next((f"{text} ({wrong} of {len(top)} images)" for text, wrong in failures if wrong), "")
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ class TrueLabels:
         """
         label = dict(zip(self.images, self.label.tolist(), strict=True))
         pairs = zip(item.images, item.label.tolist(), strict=True)
-        if wrong := sum(label.get(image, mine) != mine for image, mine in pairs):
+        if wrong := sum(label.get(image, truth) != truth for image, truth in pairs):
             return (
                 f"{item.split}: the true labels of {wrong} of {len(item.images)} images are not those of {self.source}"
             )
@@ -203,6 +203,6 @@ class TrueLabels:
         if self.group is None or item.group is None:
             return None
         group = dict(zip(self.images, self.group.tolist(), strict=True))
-        if wrong := sum(group[image] != mine for image, mine in zip(item.images, item.group.tolist(), strict=True)):
+        if wrong := sum(group[image] != number for image, number in zip(item.images, item.group.tolist(), strict=True)):
             return f"{item.split}: the groups of {wrong} of {len(item.images)} images are not those of {self.source}"
         return None

@@ -26,11 +26,11 @@ def split_scores(item: Predictions, n_classes: int) -> dict[str, float]:
     the classes that occur, whatever `n_classes` a record states.
     """
     columns = {name: getattr(item, name) for name in ("label", "predicted", "true_logit", "log_sum_exp", "sum_p2")}
-    found = metrics.run_metrics(columns | {"top_logit": item.top_logits[:, 0]})
+    scores = metrics.run_metrics(columns | {"top_logit": item.top_logits[:, 0]})
     classes, place, predicted = np.unique(item.predicted, return_inverse=True, return_counts=True)
     hits = np.bincount(place[item.predicted == item.label], minlength=len(classes))
-    found["macro_precision"] = float((hits / predicted).sum() / n_classes)
-    return {name: found[name] for name in METRICS}
+    scores["macro_precision"] = float((hits / predicted).sum() / n_classes)
+    return {name: scores[name] for name in METRICS}
 
 
 def with_current_scores(record: RunRecord, predictions: Sequence[Predictions]) -> RunRecord:
@@ -43,8 +43,8 @@ def with_current_scores(record: RunRecord, predictions: Sequence[Predictions]) -
         item = by_split.get(score.split)
         if item is None or impossible_columns(item, score.n_classes):
             return score
-        found = split_scores(item, score.n_classes)
-        return score.model_copy(update={name: found[name] for name in OF_LOGITS})
+        recomputed = split_scores(item, score.n_classes)
+        return score.model_copy(update={name: recomputed[name] for name in OF_LOGITS})
 
     opened = record.open and record.open.model_copy(
         update={"base": current(record.open.base), "new": current(record.open.new)}
@@ -64,9 +64,9 @@ def contradiction(record: RunRecord, predictions: Sequence[Predictions]) -> str:
         expected = ["base", "new", *((OPEN_BASE, OPEN_NEW) if record.open else ())]
     by_split = {item.split: item for item in predictions}
     scored, predicted = [score.split for score in record.all_scores], [item.split for item in predictions]
-    for what, found in (("scores", scored), ("predictions", predicted)):
-        if sorted(found) != sorted(expected):
-            return f"{what} are of {', '.join(found) or 'no split'}, and the spec requires {', '.join(expected)}"
+    for what, splits in (("scores", scored), ("predictions", predicted)):
+        if sorted(splits) != sorted(expected):
+            return f"{what} are of {', '.join(splits) or 'no split'}, and the spec requires {', '.join(expected)}"
     for score in record.all_scores:
         if problem := _split_contradiction(score, by_split[score.split]):
             return f"{score.split}: {problem}"

@@ -228,9 +228,11 @@ class Shards:
         if missing:
             raise DamagedError(f"incomplete or not a shard: without {', '.join(sorted(missing))}")
         record = document["record"]
-        found = record.get("run_id") if isinstance(record, dict) else None
-        if found != run_id:
-            raise DamagedError(f"it contains run {found}, not the run of its name" if found else "it contains no run")
+        stored_id = record.get("run_id") if isinstance(record, dict) else None
+        if stored_id != run_id:
+            raise DamagedError(
+                f"it contains run {stored_id}, not the run of its name" if stored_id else "it contains no run"
+            )
         return content, document
 
     def _packed(self, run_id: str, document: dict[str, Any], *, content: bool = True) -> bytes:
@@ -330,10 +332,10 @@ def check_runs_folder(folder: Path, cache: Path | None = None) -> None:
     inside = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
     if cache is not None:
         inside = [path for path in inside if path.resolve() != cache.resolve()]
-    others = sorted(path.name for path in inside if path.name[0] != "." and path.name not in _OURS)
-    if others and not _has_runs(folder) and not runs_folders(folder):
+    foreign = sorted(path.name for path in inside if path.name[0] != "." and path.name not in _OURS)
+    if foreign and not _has_runs(folder) and not runs_folders(folder):
         raise RunsFolderError(
-            f"--runs {folder} is in use: it contains {others[0]!r} and no runs. Name a new or empty folder."
+            f"--runs {folder} is in use: it contains {foreign[0]!r} and no runs. Name a new or empty folder."
         )
 
 
@@ -342,8 +344,8 @@ def no_runs(folder: Path) -> str:
     nearby = [place for around in (folder, folder.parent) for place in runs_folders(around) if place != folder]
     if not nearby:
         return f"There are no runs in {folder}. Give another folder with --runs, or make runs with `etl-bench run`."
-    named = " or ".join(f"--runs {place}" for place in nearby[:_NAMED])
-    return f"There are no runs in {folder}, but nearby: give {named}."
+    options = " or ".join(f"--runs {place}" for place in nearby[:_NAMED])
+    return f"There are no runs in {folder}, but nearby: give {options}."
 
 
 def runs_folders(place: Path) -> list[Path]:
@@ -364,13 +366,13 @@ def only_run(known: Sequence[str], prefix: str, runs: Path) -> str:
 
     `runs` is their folder, for the message.
     """
-    found = [run_id for run_id in known if run_id.startswith(prefix.lower())]
-    if len(found) == 1:
-        return found[0]
-    if not found:
+    matches = [run_id for run_id in known if run_id.startswith(prefix.lower())]
+    if len(matches) == 1:
+        return matches[0]
+    if not matches:
         raise UsageError(
             f"No run in {runs} begins with {prefix!r}; it contains {counted(len(known), 'run')}. "
             "`etl-bench runs sql 'select run_id, method, dataset, seed from runs'` lists them."
         )
-    listed = ", ".join(found[:5]) + (" ..." if len(found) > 5 else "")
-    raise UsageError(f"{len(found)} runs begin with {prefix!r}: {listed}. Give more digits.")
+    listed = ", ".join(matches[:5]) + (" ..." if len(matches) > 5 else "")
+    raise UsageError(f"{len(matches)} runs begin with {prefix!r}: {listed}. Give more digits.")

@@ -37,14 +37,14 @@ class Staleness:
 
     def reasons(self, record: RunRecord) -> tuple[str, ...]:
         """Why the record is stale, a few words per reason; empty if no change was found."""
-        spec, made = record.spec, record.provenance
-        found = code_reasons(spec.method, made.method_version, made.method_digest)
-        if self.backbone_changed(spec.backbone, made.backbone_digest):
-            found.append(f"the weights of {spec.backbone} changed")
+        spec, provenance = record.spec, record.provenance
+        reasons = code_reasons(spec.method, provenance.method_version, provenance.method_digest)
+        if self.backbone_changed(spec.backbone, provenance.backbone_digest):
+            reasons.append(f"the weights of {spec.backbone} changed")
         files = self._dataset(spec.dataset)
-        if None not in (files, made.dataset_check) and files != made.dataset_check:
-            found.append(f"the files of {spec.dataset} changed")
-        return tuple(found)
+        if None not in (files, provenance.dataset_check) and files != provenance.dataset_check:
+            reasons.append(f"the files of {spec.dataset} changed")
+        return tuple(reasons)
 
 
 def _test_part_of_own_images(dataset: str) -> str | None:

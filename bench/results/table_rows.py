@@ -96,7 +96,7 @@ def _outcomes(shards: Sequence[Shard]) -> tuple[dict[tuple[str, str], dict[str, 
     """
     orders: dict[tuple[str, ...], np.ndarray] = {}
     digests: dict[tuple[tuple[str, ...], bytes], str] = {}  # most runs share their images
-    found: dict[tuple[str, str], dict[str, object]] = {}
+    columns: dict[tuple[str, str], dict[str, object]] = {}
     groups: dict[str, bytes] = {}
     for shard in shards:
         for item in shard.predictions:
@@ -113,8 +113,8 @@ def _outcomes(shards: Sequence[Shard]) -> tuple[dict[tuple[str, str], dict[str, 
                 numbers = item.group[order].tobytes()
                 row["groups"] = digest = _digest(numbers)
                 groups[digest] = numbers
-            found[shard.record.run_id, item.split] = row
-    return found, groups
+            columns[shard.record.run_id, item.split] = row
+    return columns, groups
 
 
 def _digest(content: bytes) -> str:

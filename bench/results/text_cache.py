@@ -49,8 +49,8 @@ class TextCache:
 
     def clear(self) -> int:
         """Delete all texts; returns the number of freed bytes."""
-        found = self.sizes()
-        for name in found:
+        sizes = self.sizes()
+        for name in sizes:
             assert self.folder is not None  # it has texts
             (self.folder / TEXTS_FOLDER / name).unlink(missing_ok=True)
-        return sum(found.values())
+        return sum(sizes.values())

@@ -127,7 +127,9 @@ _CAUSES = (
 
 
 def _causes(then: Provenance, repeated: Provenance) -> dict[str, tuple[object, object]]:
-    facts = [{name: getattr(made, name) for name in _CAUSES} | made.packages for made in (then, repeated)]
+    facts = [
+        {name: getattr(provenance, name) for name in _CAUSES} | provenance.packages for provenance in (then, repeated)
+    ]
     pairs = {name: (facts[0].get(name), facts[1].get(name)) for name in dict.fromkeys([*facts[0], *facts[1]])}
     if None in pairs["method_digest"]:  # only methods of other packages need one
         del pairs["method_digest"]

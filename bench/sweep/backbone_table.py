@@ -40,12 +40,12 @@ def backbone_groups(family: str | None = None) -> list[BackboneGroup]:
     groups: dict[tuple[str, tuple[str, ...]], BackboneGroup] = {}
     for arch, tags in known_architectures().items():
         spec = BackboneSpec(arch, "random")
-        found = family_of(arch, spec.config)
-        if family is not None and found.casefold() != family.casefold():
+        arch_family = family_of(arch, spec.config)
+        if family is not None and arch_family.casefold() != family.casefold():
             continue
         refused = _left_out(spec, infos)
         runs = _others(refused, infos)
-        group = groups.setdefault((found, tuple(runs)), BackboneGroup(found, {}, runs, refused))
+        group = groups.setdefault((arch_family, tuple(runs)), BackboneGroup(arch_family, {}, runs, refused))
         group.architectures[arch] = tags
     return sorted(groups.values(), key=lambda group: group.family)
 
@@ -77,11 +77,11 @@ def backbone_card(text: str) -> dict[str, Any]:
 
 def _left_out(spec: BackboneSpec, infos: Sequence[MethodTraits]) -> dict[str, list[str]]:
     """The methods that do not run on a backbone, by reason."""
-    found: dict[str, list[str]] = {}
+    by_reason: dict[str, list[str]] = {}
     for info in infos:
         if reason := backbone_conflict(info, spec):
-            found.setdefault(reason, []).append(info.name)
-    return found
+            by_reason.setdefault(reason, []).append(info.name)
+    return by_reason
 
 
 def _others(refused: Mapping[str, Sequence[str]], infos: Sequence[MethodTraits]) -> list[str]:

@@ -14,12 +14,12 @@ SUGGESTED_BACKBONES = {
 
 
 def select_names(patterns: Sequence[str], match: Callable[[str], Sequence[str]]) -> dict[str, bool]:
-    """Names that the patterns select, in order, each with whether a pattern was exactly this name."""
-    found: dict[str, bool] = {}
+    """Names that the patterns select, in order, each with whether one of them named it."""
+    selected: dict[str, bool] = {}
     for pattern in patterns:
         for name in match(pattern):
-            found[name] = found.get(name, False) or pattern == name
-    return found
+            selected[name] = selected.get(name, False) or not (pattern == "all" or any(c in pattern for c in "*?["))
+    return selected
 
 
 def match_datasets(pattern: str) -> list[str]:
@@ -45,25 +45,25 @@ def check_demo_backbone(patterns: Sequence[str], targets: Sequence[str], demo: s
         raise UsageError(
             f"Dataset {first.name!r} holds the features of one backbone, so -b is required: -b {first.backbone}."
         )
-    others = f" and {len(real) - 1} more" if len(real) > 1 else ""
+    more = f" and {len(real) - 1} more" if len(real) > 1 else ""
     raise UsageError(
-        f"Dataset {first.name!r}{others} holds real images, but the default backbone {demo} was trained on synthetic "
+        f"Dataset {first.name!r}{more} holds real images, but the default backbone {demo} was trained on synthetic "
         f"images, so -b is required. {backbone_advice()}; or a file, -b ARCH=FILE; to try commands out, -b {demo}."
     )
 
 
 def default_protocol(patterns: Sequence[str], fallback: EvalProtocol) -> EvalProtocol:
     """`few-shot` if all selected datasets are a user's own images, else the fallback."""
-    found = _selected(patterns)
-    return EvalProtocol.FEW_SHOT if found and all(info.own_images for info in found) else fallback
+    selected = _selected(patterns)
+    return EvalProtocol.FEW_SHOT if selected and all(info.own_images for info in selected) else fallback
 
 
 def _selected(patterns: Sequence[str]) -> list[DatasetInfo]:
     """The datasets that the patterns select, without unknown names, which the plan reports."""
-    found: dict[str, DatasetInfo] = {}
+    datasets: dict[str, DatasetInfo] = {}
     for pattern in patterns:
         try:
-            found |= {name: get_dataset(name) for name in match_datasets(pattern)}
+            datasets |= {name: get_dataset(name) for name in match_datasets(pattern)}
         except BenchError:
             continue
-    return list(found.values())
+    return list(datasets.values())

@@ -75,15 +75,15 @@ def _has_mps() -> bool:
 
 def resolve_device(text: str, precision: str) -> str:
     """The device for one process, by torch's name; raises UsageError if it does not exist or lacks the precision."""
-    found = local_devices(text)
-    check_kind(text, found, precision)
-    check_exists(text, found)
-    if len(found.gpus) > 1:
+    devices = local_devices(text)
+    check_kind(text, devices, precision)
+    check_exists(text, devices)
+    if len(devices.gpus) > 1:
         raise UsageError(f"--device {text!r}: this command uses one device; use cuda or cuda:N.")
-    return found.name
+    return devices.name
 
 
-def check_exists(text: str, found: Devices) -> None:
+def check_exists(text: str, devices: Devices) -> None:
     """Raise UsageError if this machine lacks a device that the text of `--device` names."""
     kind, numbers = parse_device(text)
     if kind == "mps" and not _has_mps():
@@ -93,16 +93,16 @@ def check_exists(text: str, found: Devices) -> None:
     gpus = find_gpus()
     if not gpus:
         raise UsageError(f"--device {text!r}: torch sees no CUDA device here; use --device cpu.")
-    if numbers is not None and len(found.gpus) < len(numbers):
-        known = ", ".join(f"cuda:{gpu.index} ({gpu.name})" for gpu in gpus)
-        raise UsageError(f"--device {text!r}: this machine has {known} only; use one of these, or --device auto.")
+    if numbers is not None and len(devices.gpus) < len(numbers):
+        available = ", ".join(f"cuda:{gpu.index} ({gpu.name})" for gpu in gpus)
+        raise UsageError(f"--device {text!r}: this machine has {available} only; use one of these, or --device auto.")
 
 
-def check_kind(text: str, found: Devices, precision: str) -> None:
+def check_kind(text: str, devices: Devices, precision: str) -> None:
     """Raise UsageError for a precision that this kind of device does not have."""
-    if found.kind == "cpu" and precision == "fp16":
+    if devices.kind == "cpu" and precision == "fp16":
         raise UsageError("--precision fp16 is slower than fp32 on a CPU; use --precision bf16, or a GPU by --device.")
-    if found.kind == "cpu" and precision == "tf32":
+    if devices.kind == "cpu" and precision == "tf32":
         raise UsageError("--precision tf32 is arithmetic of NVIDIA GPUs; use --precision fp32, or a GPU by --device.")
-    if found.kind == "mps" and precision != "fp32":
+    if devices.kind == "mps" and precision != "fp32":
         raise UsageError(f"--device {text!r} computes in fp32 here; leave out --precision {precision}.")

@@ -86,22 +86,22 @@ def make_plan(request: SweepRequest, log: SweepLog) -> Plan:
     if request.keep_models:
         check_keepable(planned.specs)
     lacking = lacking_models(planned.specs, request.runs, request.keep_models)
-    made = plan_runs(planned, shards, request.rerun, Staleness(request.data_root, digest), lacking)
-    report_left_out(made.left_out, log)
-    if made.unkept and request.keep_models:
-        runs = counted(len(made.unkept), "finished run")
+    plan = plan_runs(planned, shards, request.rerun, Staleness(request.data_root, digest), lacking)
+    report_left_out(plan.left_out, log)
+    if plan.unkept and request.keep_models:
+        runs = counted(len(plan.unkept), "finished run")
         log.notice(f"{runs} without a tuned model: computed again for --keep-models {request.keep_models}")
     for (name, shots), sizes in planned.short.items():
         log.notice(short_draw(name, shots, sizes))
-    if made.stale:
+    if plan.stale:
         repeats = request.rerun in (RerunPolicy.STALE, RerunPolicy.ALL)
         advice = "they run again" if repeats else "--rerun stale runs them again"
-        reasons = ", ".join(f"{count} because {reason}" for reason, count in made.stale_reasons.items())
-        log.notice(f"{counted(len(made.stale), 'stale run')}: {reasons}; {advice}")
-    return made
+        reasons = ", ".join(f"{count} because {reason}" for reason, count in plan.stale_reasons.items())
+        log.notice(f"{counted(len(plan.stale), 'stale run')}: {reasons}; {advice}")
+    return plan
 
 
-def carry_out(made: Plan, log: SweepLog, process: PoolProcess | None = None) -> SweepOutcome:
+def carry_out(plan: Plan, log: SweepLog, process: PoolProcess | None = None) -> SweepOutcome:
     """Run what is pending, then load the shards into the database.
 
     Args:
@@ -109,11 +109,11 @@ def carry_out(made: Plan, log: SweepLog, process: PoolProcess | None = None) -> 
 
     Raises RunsFolderError if the folder cannot be written, ImpossibleCombinationError if no weights can be fetched.
     """
-    request, made = made.request, without_missing_weights(made, log)
+    request, plan = plan.request, without_missing_weights(plan, log)
     stamps = Shards(request.runs).difficulties
-    tasks: list[Task] = [DifficultyTask(*pair, known_stamp=stamps.stamp(*pair)) for pair in made.difficulties]
-    labels = made.labels
-    tasks += [RunTask(spec, made.seen[spec.run_id], labels[spec.run_id]) for spec in made.pending]
+    tasks: list[Task] = [DifficultyTask(*pair, known_stamp=stamps.stamp(*pair)) for pair in plan.difficulties]
+    labels = plan.labels
+    tasks += [RunTask(spec, plan.seen[spec.run_id], labels[spec.run_id]) for spec in plan.pending]
     if tasks and request.inline and THREADS_SPIN:
         log.notice(
             "torch was imported before bench, so its threads do not sleep while they wait. Runs are slower if other "
@@ -121,7 +121,7 @@ def carry_out(made: Plan, log: SweepLog, process: PoolProcess | None = None) -> 
         )
     if process is not None and tasks:
         import_module("bench.results")  # for the results; workers begin only after the imports of their process
-    summary = _launch(tasks, made, log, process) if tasks else LaunchSummary((), interrupted=False)
+    summary = _launch(tasks, plan, log, process) if tasks else LaunchSummary((), interrupted=False)
     if summary.held:
         log.notice(
             f"{counted(summary.held, 'run')} left to other sweeps; the last one loads all runs into the database"
@@ -136,8 +136,8 @@ def carry_out(made: Plan, log: SweepLog, process: PoolProcess | None = None) -> 
     if request.keep_models and summary.unwritten is None:
         if request.keep_models == "best":
             drop_all_but_best(request.runs)
-        log.notice(kept_summary(made.specs, request.runs))
-    return SweepOutcome(made, summary, _failures(made, summary))
+        log.notice(kept_summary(plan.specs, request.runs))
+    return SweepOutcome(plan, summary, _failures(plan, summary))
 
 
 def context_of(request: SweepRequest, tasks: int) -> RunContext:
@@ -156,8 +156,8 @@ def context_of(request: SweepRequest, tasks: int) -> RunContext:
     )
 
 
-def _launch(tasks: list[Task], made: Plan, log: SweepLog, process: PoolProcess | None) -> LaunchSummary:
-    request = made.request
+def _launch(tasks: list[Task], plan: Plan, log: SweepLog, process: PoolProcess | None) -> LaunchSummary:
+    request = plan.request
     log.begin(sum(isinstance(task, RunTask) for task in tasks))
     with ExitStack() as stack:
         try:
@@ -166,7 +166,7 @@ def _launch(tasks: list[Task], made: Plan, log: SweepLog, process: PoolProcess |
         except OSError as error:
             reason = f"cannot be written: {error.strerror or error}. Give another one with --runs."
             raise RunsFolderError(f"The runs folder {request.runs} {reason}") from error
-        keep_sweep_file(request, made.specs)
+        keep_sweep_file(request, plan.specs)
         stack.enter_context(log.during(request.runs, claims.name))
         tracker = Tracker(request.tracker, request.runs, log.notice)
 
@@ -196,19 +196,19 @@ def _launch(tasks: list[Task], made: Plan, log: SweepLog, process: PoolProcess |
         return summary
 
 
-def _failures(made: Plan, summary: LaunchSummary) -> list[dict[str, object]]:
+def _failures(plan: Plan, summary: LaunchSummary) -> list[dict[str, object]]:
     """Failures of this sweep, and of earlier sweeps whose runs were not repeated."""
-    found: list[dict[str, object]] = []
+    failures: list[dict[str, object]] = []
     for item in summary.failures:
         if isinstance(item.task, RunTask):
-            found.append({"run_id": item.task.spec.run_id, "what": item.task.label, "message": item.message})
-    shards, labels = Shards(made.request.runs), made.labels
-    for spec in made.done:
+            failures.append({"run_id": item.task.spec.run_id, "what": item.task.label, "message": item.message})
+    shards, labels = Shards(plan.request.runs), plan.labels
+    for spec in plan.done:
         if shards.status(spec.run_id) is RunStatus.FAILED:
             shard = shards.read(spec.run_id)
             message = shard.record.error.message if shard and shard.record.error else "failed earlier"
-            found.append({"run_id": spec.run_id, "what": labels[spec.run_id], "message": " ".join(message.split())})
-    return found
+            failures.append({"run_id": spec.run_id, "what": labels[spec.run_id], "message": " ".join(message.split())})
+    return failures
 
 
 def _backbone_digest(request: SweepRequest, slug: str) -> str:
@@ -222,18 +222,18 @@ def _backbone_digest(request: SweepRequest, slug: str) -> str:
     return loaded_backbone(spec, request.devices.name).digest
 
 
-def report_plan(made: Plan, log: SweepLog) -> None:
+def report_plan(plan: Plan, log: SweepLog) -> None:
     """The plan, and the frozen features that its runs share, a line per backbone."""
-    request = made.request
-    retried = f", {len(made.retried)} of them failed before" if made.retried else ""
-    measured = f", {counted(len(made.difficulties), 'difficulty')} to measure" if made.difficulties else ""
-    left_out = f", {counted(len(made.left_out), 'combination')} left out" if made.left_out else ""
-    runs = f"{counted(len(made.specs), 'run')}: {len(made.done)} done, {len(made.pending)} to do"
-    nothing = not made.pending and not made.difficulties
+    request = plan.request
+    retried = f", {len(plan.retried)} of them failed before" if plan.retried else ""
+    measured = f", {counted(len(plan.difficulties), 'difficulty')} to measure" if plan.difficulties else ""
+    left_out = f", {counted(len(plan.left_out), 'combination')} left out" if plan.left_out else ""
+    runs = f"{counted(len(plan.specs), 'run')}: {len(plan.done)} done, {len(plan.pending)} to do"
+    nothing = not plan.pending and not plan.difficulties
     log.notice(f"{runs}{retried}{measured}{left_out}{'; nothing to do' if nothing else ''}")
     if not nothing:
         log.notice(request.devices.describe(request.precision))
-    for line in shared_features(made.pending, feature_cache(request), request.devices.kind):
+    for line in shared_features(plan.pending, feature_cache(request), request.devices.kind):
         log.notice(line)
 
 
@@ -249,18 +249,18 @@ def shared_features(specs: Sequence[ExperimentSpec], cache: Path, device: str) -
     for (backbone, precision), group in groups.items():
         readers = sum(bool(known_methods().get(spec.method).needs & frozen) for spec in group)
         held = [item for item in cached if (item.slug, item.precision) == (backbone, precision)]
-        kept = sum(item.bytes for item in held if item.device.startswith(device)) / 2**20
-        others = sum(item.bytes for item in held if not item.device.startswith(device)) / 2**20
+        usable_mib = sum(item.bytes for item in held if item.device.startswith(device)) / 2**20
+        foreign_mib = sum(item.bytes for item in held if not item.device.startswith(device)) / 2**20
         if readers > 1:
             datasets = {name for spec in group for name in (spec.dataset, *spec.targets)}
             where = "" if precision == "fp32" else f" in {precision}"
             yield (
                 f"{backbone}{where}: frozen features of {counted(len(datasets), 'dataset')}, computed once for "
-                f"{readers} of {len(group)} runs{f'; {kept:.1f} MiB of them are cached' if kept else ''}"
+                f"{readers} of {len(group)} runs{f'; {usable_mib:.1f} MiB of them are cached' if usable_mib else ''}"
             )
-        if others and not kept and readers:
+        if foreign_mib and not usable_mib and readers:
             yield (
-                f"{backbone}: {others:.1f} MiB of cached features are from another kind of device; they differ by "
+                f"{backbone}: {foreign_mib:.1f} MiB of cached features are from another kind of device; they differ by "
                 f"rounding, so {device} computes its own"
             )
 

@@ -10,13 +10,14 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from bench._util.words import counted
 from bench.bounds import MOST_RUNS
 from bench.errors import UsageError
 from bench.experiment import TeacherFile
-from bench.results import known_methods, settled_recipe
+from bench.results import add_method_file, known_methods, settled_recipe
 from bench.spec import ALL_SHOTS, ExperimentSpec, shots_text
 from bench.sweep.dataset_names import match_datasets, select_names
 from bench.sweep.inputs import backbones_of, class_text_of, teacher_of
@@ -66,8 +67,8 @@ class TaskChoice:
     @property
     def text(self) -> str:
         """Shots and pool, for messages."""
-        every = self.rule is not None and self.rule.kind == "all"
-        shots = shots_text(ALL_SHOTS) if every else shots_text(self.shots)
+        all_images = self.rule is not None and self.rule.kind == "all"
+        shots = shots_text(ALL_SHOTS) if all_images else shots_text(self.shots)
         return f"{shots} and unlabelled {self.pool}" if self.pool else shots
 
     @property
@@ -175,7 +176,7 @@ class Grid:
     most: int
 
     def __iter__(self) -> Iterator[Candidate]:
-        for name, named in self.datasets.items():
+        for name, is_named in self.datasets.items():
             dataset = get_dataset(name)
             targets = tuple(sorted(set(self.targets) - {name}))
             unlisted = bool(self.lists) and not self.request.support_rules and not self._lists_of(name)
@@ -185,7 +186,7 @@ class Grid:
                         method,
                         backbone=backbone,
                         dataset=dataset,
-                        dataset_named=named,
+                        dataset_named=is_named,
                         targets=targets,
                         unlisted=unlisted,
                     )
@@ -211,12 +212,12 @@ class Grid:
             return [TaskChoice(0, seed) for seed in request.seeds]
         pool = request.pool if candidate.facts.needs_pool else None
         plain = TaskChoice(0, 0, held_out_shot=request.selection == HOSO, pool=pool)
-        every = SupportRule("all")
+        all_rule = SupportRule("all")
         rules: list[SupportRule | None] = [*request.support_rules]
         if not rules and not self.lists:
             rules = [None]
         drawn = [
-            replace(plain, seed=seed, fold=fold, rule=every)
+            replace(plain, seed=seed, fold=fold, rule=all_rule)
             if shots == ALL_SHOTS
             else replace(plain, shots=shots, seed=seed, fold=fold, rule=rule)
             for rule in rules
@@ -272,6 +273,11 @@ class Grid:
         return [item for item in self.lists if item.dataset in (None, dataset)]
 
 
+def match_methods(pattern: str) -> list[str]:
+    """Names of the methods that a pattern selects, such as `coop`, `clip*` or the user's file `./my_method.py`."""
+    return [add_method_file(Path(pattern))] if pattern.endswith(".py") else known_methods().match(pattern)
+
+
 def grid(request: SweepRequest, *, unchecked: bool = False) -> Grid:
     """The grid of a request, whose values are checked unless they are `unchecked`.
 
@@ -282,9 +288,8 @@ def grid(request: SweepRequest, *, unchecked: bool = False) -> Grid:
         UsageError: too many runs.
         WeightsError: a file of weights that is not there.
     """
-    known = known_methods()
-    named = select_names(request.methods, known.match)
-    methods = [known.get(name) for name in named]
+    selected = select_names(request.methods, match_methods)
+    methods = [known_methods().get(name) for name in selected]
     overrides = _overrides(request, methods)
     backbones, datasets = backbones_of(request.backbones), select_names(request.datasets, match_datasets)
     lists = tuple(map(read_support_list, request.supports))
@@ -302,7 +307,7 @@ def grid(request: SweepRequest, *, unchecked: bool = False) -> Grid:
         variant
         for facts in methods
         for variant in _variants(
-            partial(candidate, named=named[facts.name]), facts, overrides[facts.name], request, unchecked=unchecked
+            partial(candidate, named=selected[facts.name]), facts, overrides[facts.name], request, unchecked=unchecked
         )
     ]
     targets = request.targets or IMAGENET_VARIANTS if request.protocol.transfers else ()
@@ -331,13 +336,13 @@ def offered_selections(info: MethodTraits) -> dict[str, SelectionRule]:
     """
     from methods import selection_rules
 
-    found = {str(selection): rule for selection, rule in selection_rules(info).items()}
-    return found | ({HOSO: found["validation"]} if "validation" in found else {})
+    rules = {str(selection): rule for selection, rule in selection_rules(info).items()}
+    return rules | ({HOSO: rules["validation"]} if "validation" in rules else {})
 
 
 def without_patterns(request: SweepRequest) -> SweepRequest:
     """The request with the names of methods, datasets and targets in place of patterns."""
-    matches = {"methods": known_methods().match, "datasets": match_datasets, "targets": match_datasets}
+    matches = {"methods": match_methods, "datasets": match_datasets, "targets": match_datasets}
     names = {field: list(select_names(getattr(request, field), match)) for field, match in matches.items()}
     return request.model_copy(update=names)
 
@@ -351,14 +356,14 @@ def _recipe(facts: MethodFacts, request: SweepRequest) -> Recipe | None:
 
 def _overrides(request: SweepRequest, methods: Sequence[MethodFacts]) -> dict[str, list[Override]]:
     """The overrides of each method's settings and recipe; raises UsageError for a setting that does not exist."""
-    given = parse_overrides(request.overrides)
+    parsed = parse_overrides(request.overrides)
     recipes = {facts.name: _recipe(facts, request) for facts in methods}
     fields = {name: list(type(recipe).model_fields) for name, recipe in recipes.items() if recipe is not None}
     settings = {facts.name: list(facts.settings) for facts in methods}
-    check_overrides(given, settings, fields, {facts.name: list(facts.recipes) for facts in methods})
-    found = {name: overrides_of(name, keys, given, recipe=False) for name, keys in settings.items()}
-    of_recipes = {name: overrides_of(name, keys, given, recipe=True) for name, keys in fields.items()}
-    return {name: [*found[name].values(), *of_recipes.get(name, {}).values()] for name in found}
+    check_overrides(parsed, settings, fields, {facts.name: list(facts.recipes) for facts in methods})
+    of_settings = {name: overrides_of(name, keys, parsed, recipe=False) for name, keys in settings.items()}
+    of_recipes = {name: overrides_of(name, keys, parsed, recipe=True) for name, keys in fields.items()}
+    return {name: [*of_settings[name].values(), *of_recipes.get(name, {}).values()] for name in of_settings}
 
 
 def _most_runs(
@@ -367,16 +372,16 @@ def _most_runs(
     """The product of the axes, before any variant is made; raises UsageError if it is more than `MOST_RUNS`."""
     shots, seeds, folds = len(request.shots), len(request.seeds), max(len(request.folds), 1)
     draws = shots * max(len(request.support_rules), 1) * folds + lists
-    variants = {name: math.prod(len(item.values) for item in found) for name, found in overrides.items()}
+    variants = {name: math.prod(len(item.values) for item in of_method) for name, of_method in overrides.items()}
     runs = {name: folds if is_zero_shot(known_methods().get(name)) else draws * seeds for name in variants}
     most = backbones * datasets * sum(variants[name] * runs[name] for name in variants)
     if most > MOST_RUNS:
         number = sum(variants.values())
         what = "method" if number == len(variants) else "variant"
         axes = ((number, what), (datasets, "dataset"), (backbones, "backbone"), (seeds, "seed"))
-        named = ", ".join(counted(number, noun) for number, noun in axes)
+        axes_text = ", ".join(counted(number, noun) for number, noun in axes)
         raise UsageError(
-            f"This sweep has up to {most:,} runs ({named}, {counted(shots, 'number')} of shots), more than "
+            f"This sweep has up to {most:,} runs ({axes_text}, {counted(shots, 'number')} of shots), more than "
             f"{MOST_RUNS:,}. Name fewer, or split it into several commands; runs in one folder add up."
         )
     return most
@@ -401,15 +406,15 @@ def _variants(
     rule = offered_selections(facts).get(selection) if selection else None
     of_config, of_recipe = ([item for item in overrides if item.recipe is kind] for kind in (False, True))
     for values in itertools.product(*(item.values for item in overrides)):
-        given = list(zip(overrides, values, strict=True))
-        changes = {item.key: value for item, value in given if not item.recipe}
+        assigned = list(zip(overrides, values, strict=True))
+        changes = {item.key: value for item, value in assigned if not item.recipe}
         with problems_named(facts.name, of_config):
             settled = facts.settled if changes and not unchecked else facts.unchecked
             settings = settled(request.protocol, {**(rule.settings if rule else {}), **changes})
-        recipe, recipe_changes = _recipe(facts, request), {item.key: value for item, value in given if item.recipe}
+        recipe, recipe_changes = _recipe(facts, request), {item.key: value for item, value in assigned if item.recipe}
         if recipe is not None:
             recipe = changed_recipe(facts.name, recipe, recipe_changes, of_recipe)
         varied = [
-            f"{'recipe.' if item.recipe else ''}{item.key}={value}" for item, value in given if len(item.values) > 1
+            f"{'recipe.' if item.recipe else ''}{item.key}={value}" for item, value in assigned if len(item.values) > 1
         ]
         yield candidate(facts, settings, recipe=recipe, selection=selection, varied=", ".join(varied))

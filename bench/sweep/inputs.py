@@ -41,10 +41,10 @@ def teacher_of(request: SweepRequest) -> TeacherFile | None:
     """The teacher of a sweep; raises ModelFileError for a file that is no kept model, or one that cannot teach."""
     if request.teacher is None:
         return None
-    found, known = read_teacher(request.teacher), known_methods()
-    if (name := found.info.spec.method) in known and not known.get(name).teaches:
-        raise ModelFileError(found.unfit)
-    return found
+    teacher, catalogue = read_teacher(request.teacher), known_methods()
+    if (name := teacher.info.spec.method) in catalogue and not catalogue.get(name).teaches:
+        raise ModelFileError(teacher.unfit)
+    return teacher
 
 
 def teacher_backbone(request: SweepRequest) -> list[str]:
@@ -72,8 +72,8 @@ def local_weights(backbones: Sequence[str]) -> dict[str, Path]:
     """
     from methods import local_source
 
-    named = zip(backbones, backbones_of(backbones), strict=True)
-    sources = {spec.slug: local_source(text) for text, spec in named}
+    pairs = zip(backbones, backbones_of(backbones), strict=True)
+    sources = {spec.slug: local_source(text) for text, spec in pairs}
     return {slug: Path(source).absolute() for slug, source in sources.items() if source is not None}
 
 
@@ -100,15 +100,15 @@ def repetition_context(
     machine has one, else the CPU. Raises UsageError for a device that does not exist.
     """
     read_splits.cache_clear()  # own images may have changed since they were read
-    record, made = stored.record, stored.record.provenance
-    kind = made.device.partition(":")[0]
-    own = {"cuda": "cuda" if find_gpus() else "cpu", "mps": "auto"}.get(kind, "cpu")
+    record, provenance = stored.record, stored.record.provenance
+    kind = provenance.device.partition(":")[0]
+    device_of_run = {"cuda": "cuda" if find_gpus() else "cpu", "mps": "auto"}.get(kind, "cpu")
     context = RunContext(
         data_root=data_root,
         weights=weights,
         files=files,
-        device=resolve_device(device or own, record.spec.precision),
-        threads=threads or made.threads,
+        device=resolve_device(device or device_of_run, record.spec.precision),
+        threads=threads or provenance.threads,
     )
-    batch = eval_batch or made.eval_batch
+    batch = eval_batch or provenance.eval_batch
     return context.model_copy(update={"eval_batch": batch}) if batch else context

@@ -74,8 +74,8 @@ def drop_all_but_best(runs: Path) -> None:
 
 def kept_summary(specs: Iterable[ExperimentSpec], runs: Path) -> str:
     """The number of stored models of these runs, and their folder."""
-    found = sum(model_path(runs, spec.run_id).exists() for spec in specs)
-    return f"{counted(found, 'tuned model')} of these runs in {runs / MODELS}; `etl-bench models` lists them"
+    n_models = sum(model_path(runs, spec.run_id).exists() for spec in specs)
+    return f"{counted(n_models, 'tuned model')} of these runs in {runs / MODELS}; `etl-bench models` lists them"
 
 
 def _rank(info: ModelInfo) -> tuple[float, float, int]:

@@ -60,10 +60,10 @@ def by_reason(items: Iterable[LeftOut]) -> list[str]:
 
 def distinct(items: Iterable[LeftOut]) -> tuple[LeftOut, ...]:
     """The items without repetition, in their order."""
-    found: dict[tuple[str, str], LeftOut] = {}
+    first_of_each: dict[tuple[str, str], LeftOut] = {}
     for item in items:
-        found.setdefault((item.what, item.reason), item)
-    return tuple(found.values())
+        first_of_each.setdefault((item.what, item.reason), item)
+    return tuple(first_of_each.values())
 
 
 def grouped(names: Sequence[str]) -> str:

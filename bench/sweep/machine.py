@@ -32,21 +32,21 @@ def cache_folder(given: Path | None) -> Path:
 
 def cache_limit() -> int:
     """Bytes that the cache may take: `ETL_BENCH_CACHE_LIMIT`, such as 500M or 20G, or the default."""
-    return CACHE_LIMIT if (given := _size_of("ETL_BENCH_CACHE_LIMIT")) is None else given
+    return CACHE_LIMIT if (limit := _size_of("ETL_BENCH_CACHE_LIMIT")) is None else limit
 
 
 def pixel_limit() -> int:
     """Bytes of the cache that evaluated images may take: `ETL_BENCH_PIXEL_LIMIT`, or the default."""
-    return PIXEL_LIMIT if (given := _size_of("ETL_BENCH_PIXEL_LIMIT")) is None else given
+    return PIXEL_LIMIT if (limit := _size_of("ETL_BENCH_PIXEL_LIMIT")) is None else limit
 
 
 def _size_of(variable: str) -> int | None:
     """A size from the environment, None if it is not set; raises UsageError if it cannot be parsed."""
     from bench.experiment import parse_size
 
-    given = os.environ.get(variable)
+    size = os.environ.get(variable)
     try:
-        return None if not given else parse_size(given)
+        return None if not size else parse_size(size)
     except UsageError as error:
         raise UsageError(f"{variable}: {error}") from None
 
@@ -56,12 +56,14 @@ def exported_threads() -> int | None:
 
     Of a list, which OpenMP takes for nested threads, the first number counts. Raises UsageError for anything else.
     """
-    given = os.environ.get(THREADS_VARIABLE, "").strip()
-    first = given.partition(",")[0].strip()
-    if not given:
+    threads = os.environ.get(THREADS_VARIABLE, "").strip()
+    first = threads.partition(",")[0].strip()
+    if not threads:
         return None
     if not first.isdecimal() or int(first) == 0:
-        raise UsageError(f"{THREADS_VARIABLE}={given!r} is not a number of threads; set it to 1 or more, or unset it.")
+        raise UsageError(
+            f"{THREADS_VARIABLE}={threads!r} is not a number of threads; set it to 1 or more, or unset it."
+        )
     return int(first)
 
 
@@ -147,10 +149,12 @@ def parse_listing(listing: str, visible: str | None, order: str | None) -> tuple
     else:
         chosen = []
         for token in (part.strip() for part in visible.split(",")):
-            found = [row for row in rows if row[0] == token or (token.startswith("GPU-") and row[1].startswith(token))]
-            if len(found) != 1:
+            matches = [
+                row for row in rows if row[0] == token or (token.startswith("GPU-") and row[1].startswith(token))
+            ]
+            if len(matches) != 1:
                 break  # CUDA ignores everything from the first invalid entry on
-            chosen.append((token, found[0]))
+            chosen.append((token, matches[0]))
     return tuple(
         Gpu(i, row[2], int(row[3]) * 2**20 if row[3].isdecimal() else None, token)
         for i, (token, row) in enumerate(chosen)

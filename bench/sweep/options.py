@@ -14,7 +14,7 @@ from datasets_registry import did_you_mean
 class Panel(StrEnum):
     """Groups of options in `etl-bench run --help`."""
 
-    WHAT = "What to run"
+    WHAT = "Most used"
     HOW = "How to run it"
     WHERE = "Where to read and write"
     ADVANCED = "Advanced"
@@ -86,7 +86,7 @@ def split_list(texts: Sequence[str]) -> list[str]:
     """
     from methods import is_weights_option
 
-    found: list[str] = []
+    entries: list[str] = []
     for text in texts:
         items = [""]
         for part in (part.strip() for part in text.split(",")):
@@ -96,8 +96,8 @@ def split_list(texts: Sequence[str]) -> list[str]:
                 items[-1] += f",{part}"
             else:
                 items.append(part)
-        found += filter(None, items)
-    return found
+        entries += filter(None, items)
+    return entries
 
 
 def _numbers(first: int, last: int, option: str) -> range:
@@ -116,17 +116,17 @@ def parse_numbers(text: str, option: str, *, lone_is_count: bool = False) -> lis
                 f"{option} {text!r} means no seed at all; write a count of at least 1, or '0,' for seed 0."
             )
         return list(_numbers(1, int(text), option))
-    found: list[int] = []
+    numbers: list[int] = []
     for part in (part.strip() for part in text.split(",")):
         first, dash, last = part.partition("-")
         if not part:
             continue
         if not first.isdecimal() or (dash and not last.isdecimal()):
             raise wrong
-        found += _numbers(int(first), int(last) if dash else int(first), option)
-    if not found:
+        numbers += _numbers(int(first), int(last) if dash else int(first), option)
+    if not numbers:
         raise wrong
-    return found
+    return numbers
 
 
 def parse_shots(text: str, option: str = "--shots") -> list[int]:
@@ -179,4 +179,4 @@ def _written(value: object) -> str:
     if isinstance(value, str):
         return value
     values = value if isinstance(value, list) else [value]
-    return ",".join(json.dumps(one, ensure_ascii=False, default=str) for one in values)
+    return ",".join(json.dumps(item, ensure_ascii=False, default=str) for item in values)

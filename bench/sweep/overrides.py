@@ -51,7 +51,7 @@ def parse_overrides(texts: Iterable[str]) -> list[Override]:
 
     Raises UsageError for a malformed text, a key that is given twice, or an empty or repeated value in a list.
     """
-    found: dict[tuple[str, bool, str], Override] = {}
+    by_target: dict[tuple[str, bool, str], Override] = {}
     for text in texts:
         target, equals, raw = text.partition("=")
         target = target.strip()
@@ -66,15 +66,15 @@ def parse_overrides(texts: Iterable[str]) -> list[Override]:
             )
         values = _values(raw, text)
         item = Override(pattern=parts[0], recipe=recipe, key=parts[-1], values=values, text=text)
-        if (item.pattern, recipe, item.key) in found:
+        if (item.pattern, recipe, item.key) in by_target:
             raise UsageError(f"--set {target} is given twice; write its values as one list, {target}=A,B.")
-        found[item.pattern, recipe, item.key] = item
-    return list(found.values())
+        by_target[item.pattern, recipe, item.key] = item
+    return list(by_target.values())
 
 
 def _values(raw: str, text: str) -> tuple[object, ...]:
     """The values of a list such as `4,8,16`; a value in JSON may contain commas, such as `[5, 4]` or `"a, b"`."""
-    found: list[object] = []
+    values: list[object] = []
     at, decoder = 0, json.JSONDecoder()
     while True:
         at += len(raw[at:]) - len(raw[at:].lstrip())
@@ -85,16 +85,16 @@ def _values(raw: str, text: str) -> tuple[object, ...]:
             value, end = None, -1
         if end < 0 or raw[end : end + 1] not in ("", ","):
             end = raw.find(",", at) if "," in raw[at:] else len(raw)
-            value = raw[at:end].strip() if found or end < len(raw) else raw
-        found.append(value)
+            value = raw[at:end].strip() if values or end < len(raw) else raw
+        values.append(value)
         if end == len(raw):
             break
         at = end + 1
-    if len(found) > 1 and "" in found:
+    if len(values) > 1 and "" in values:
         raise UsageError(f"--set {text!r} has an empty value in its list; remove the comma.")
-    if len({json.dumps(value, sort_keys=True) for value in found}) < len(found):
+    if len({json.dumps(value, sort_keys=True) for value in values}) < len(values):
         raise UsageError(f"--set {text!r} gives the same value twice; give each once.")
-    return tuple(found)
+    return tuple(values)
 
 
 def check_overrides(
@@ -117,8 +117,8 @@ def check_overrides(
             raise UsageError(
                 f"--set {item.text!r} matches no selected method; selected: {', '.join(sorted(fields)) or 'none'}."
             )
-        known = recipe_fields if item.recipe else fields
-        keys = {key for method in meant for key in known.get(method, ())}
+        fields_by_method = recipe_fields if item.recipe else fields
+        keys = {key for method in meant for key in fields_by_method.get(method, ())}
         if item.key in keys:
             continue
         if item.recipe and not any(method in recipe_fields for method in meant):
@@ -129,8 +129,8 @@ def check_overrides(
                 f"--set {item.text!r}: --recipe published or --recipe demo chooses a recipe; change one of its values "
                 f"with --set {item.pattern}.recipe.KEY=VALUE, such as {item.pattern}.recipe.epochs=20."
             )
-        others = {key for method in meant for key in (fields if item.recipe else recipe_fields).get(method, ())}
-        near = get_close_matches(item.key, sorted(others), n=1, cutoff=0.8)
+        other_keys = {key for method in meant for key in (fields if item.recipe else recipe_fields).get(method, ())}
+        near = get_close_matches(item.key, sorted(other_keys), n=1, cutoff=0.8)
         advice = f" Did you mean {item.pattern}.{'' if item.recipe else 'recipe.'}{near[0]}?" if near else ""
         raise UnknownNameError(
             f"{'recipe ' if item.recipe else ''}setting of {', '.join(meant)}", item.key, keys, advice
@@ -151,8 +151,8 @@ def overrides_of(
 
     An exact method name takes precedence over a pattern. A pattern skips methods without this key.
     """
-    mine = [item for item in overrides if item.recipe == recipe and item.concerns(method)]
-    exact_last = sorted(mine, key=lambda item: not item.broad)
+    of_method = [item for item in overrides if item.recipe == recipe and item.concerns(method)]
+    exact_last = sorted(of_method, key=lambda item: not item.broad)
     return {item.key: item for item in exact_last if item.key in keys or not item.broad}
 
 
@@ -171,8 +171,8 @@ def changed_recipe(
     if "by_dataset" not in changes:  # an override applies to every dataset
         values["by_dataset"] = without_fields(recipe.by_dataset, changes)
     with problems_named(method, overrides):
-        found = type(recipe).model_validate(values)
-    return recipe if found == recipe else found.model_copy(update={"name": CUSTOM_RECIPE, "source": ""})
+        changed = type(recipe).model_validate(values)
+    return recipe if changed == recipe else changed.model_copy(update={"name": CUSTOM_RECIPE, "source": ""})
 
 
 @contextmanager

@@ -70,11 +70,11 @@ class Plan:
         alike = defaultdict[tuple[str, str], list[ExperimentSpec]](list)
         for spec in self.specs:
             alike[spec.backbone, spec.label()].append(spec)
-        found: dict[str, str] = {}
+        labels: dict[str, str] = {}
         for (_, label), specs in alike.items():
             for run_id, varied in _varied(specs).items():
-                found[run_id] = f"{label} [{varied}]" if varied else label
-        return found
+                labels[run_id] = f"{label} [{varied}]" if varied else label
+        return labels
 
     @property
     def exit_code(self) -> int:
@@ -95,8 +95,8 @@ def _varied(specs: Sequence[ExperimentSpec]) -> dict[str, str]:
         for spec in specs
     }
     keys = sorted(set().union(*values.values()) - {"recipe.name", "recipe.source"})
-    differing = [key for key in keys if len({canonical_json(own.get(key)) for own in values.values()}) > 1]
-    return {run_id: ", ".join(f"{key}={own.get(key)}" for key in differing) for run_id, own in values.items()}
+    differing = [key for key in keys if len({canonical_json(settings.get(key)) for settings in values.values()}) > 1]
+    return {run_id: ", ".join(f"{key}={settings.get(key)}" for key in differing) for run_id, settings in values.items()}
 
 
 def expand(request: SweepRequest, say: Callable[[str], None] = lambda _: None) -> Plan:
@@ -140,8 +140,8 @@ def outline_of(sweep: SweepRequest, *, unchecked: bool = False) -> Plan:
 
     Raises as `expand` does for unknown names and wrong values.
     """
-    known = {"seeds": sweep.seeds[:1], "folds": [], "support": list(map(str, sweep.support_rules))}
-    axes, _ = _checked_grid(sweep.model_copy(update=known | {"draw": str(sweep.draw_rule)}), unchecked=unchecked)
+    without_data = {"seeds": sweep.seeds[:1], "folds": [], "support": list(map(str, sweep.support_rules))}
+    axes, _ = _checked_grid(sweep.model_copy(update=without_data | {"draw": str(sweep.draw_rule)}), unchecked=unchecked)
     specs: dict[str, ExperimentSpec] = {}
     for candidate in axes:
         for choice in [] if place_refusal(candidate) else axes.choices(candidate):
@@ -163,16 +163,16 @@ def _checked_grid(request: SweepRequest, *, unchecked: bool = False) -> tuple[Gr
 def _specs(candidate: Candidate, axes: Grid, reader: TaskReader) -> Iterator[ExperimentSpec]:
     """The specs of a candidate that its data allow; the reader leaves out the others."""
     assert candidate.dataset is not None
-    place, named = f"{candidate.label} on {candidate.dataset.name}", candidate.named
+    place, is_named = f"{candidate.label} on {candidate.dataset.name}", candidate.named
     targets = reader.targets(candidate)
     for choice, task in reader.tasks(candidate):
         if candidate.chooses_by_validation and not len(task.validation):
-            reader.left_out.append(LeftOut(place, _without_validation(candidate), named))
+            reader.left_out.append(LeftOut(place, _without_validation(candidate), is_named))
             return
         if candidate.facts.needs_teacher and candidate.teacher is not None:
             names = task.support.classes.names
             if (why := candidate.teacher.task_conflict(names, task.shots, choice.recorded)) is not None:
-                reader.left_out.append(LeftOut(f"{place} with {choice.text}", why, named))
+                reader.left_out.append(LeftOut(f"{place} with {choice.text}", why, is_named))
                 continue
         yield axes.spec(candidate, choice, task, targets)
 
@@ -181,9 +181,9 @@ def _without_validation(candidate: Candidate) -> str:
     from methods import selection_rules
 
     rules = selection_rules(candidate.facts)
-    others = [str(way) for way in rules if way not in ("validation", "oracle")]
+    other_rules = [str(way) for way in rules if way not in ("validation", "oracle")]
     what = "an epoch" if candidate.epoch_selection else "its settings"
-    remedy = f"use --selection {' or '.join(others)}, or " if others else "use "
+    remedy = f"use --selection {' or '.join(other_rules)}, or " if other_rules else "use "
     return (
         f"there are no validation images of the training classes to choose {what}; {remedy}a support list that "
         f"names some."
@@ -222,7 +222,7 @@ def plan_runs(
     }
     failed = {run_id for run_id, record in records.items() if record and record.status is RunStatus.FAILED}
     again = policy is RerunPolicy.ALL
-    wanted = {
+    repeated = {
         run_id
         for run_id, record in records.items()
         if again
@@ -230,8 +230,8 @@ def plan_runs(
         or (run_id in failed and policy is not RerunPolicy.MISSING)
         or (run_id in stale and policy is RerunPolicy.STALE)
     }
-    unkept = {run_id for run_id in lacking if run_id in records} - failed - wanted
-    pending = [run_id for run_id in records if run_id in wanted | unkept]
+    unkept = {run_id for run_id in lacking if run_id in records} - failed - repeated
+    pending = [run_id for run_id in records if run_id in repeated | unkept]
     places = dict.fromkeys(
         (spec.backbone, dataset)
         for spec in specs

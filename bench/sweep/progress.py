@@ -110,8 +110,8 @@ class SweepLog:
     def pace(self) -> str:
         """Failures, runs per minute and remaining time."""
         failures = f"{self.failed} failed, " if self.failed else ""
-        left = "" if self.seconds_left is None else f", {duration(self.seconds_left)} to go"
-        return f"{failures}{self.rate:.1f} a minute{left}"
+        to_go = "" if self.seconds_left is None else f", {duration(self.seconds_left)} to go"
+        return f"{failures}{self.rate:.1f} a minute{to_go}"
 
     def outcome_line(self, item: FinishedTask, *, again: bool) -> str:
         """One line about the outcome of a task; only the first line about a problem has its message."""
@@ -158,17 +158,28 @@ class SweepLog:
 
 
 class PlainLog(SweepLog):
-    """One line per event."""
+    """A line whenever a tenth of the runs or a minute has passed, and one for everything that did not succeed."""
+
+    _next_count, _next_moment = 1, 0.0
+
+    def begin(self, total: int) -> None:
+        super().begin(total)
+        self._next_count = 1
 
     def notice(self, text: str) -> None:
         _write_line(wrapped(text, terminal_width(sys.stderr)))
 
     def report(self, item: FinishedTask, *, again: bool) -> None:
-        line = self.outcome_line(item, again=again)
+        succeeded, now = item.outcome is Outcome.OK, time.monotonic()
         if isinstance(item.task, RunTask):
+            waits = self.done < min(self._next_count, self.total) and now < self._next_moment
+            if succeeded and waits:
+                return
+            self._next_count, self._next_moment = self.done + max(self.total // 10, 1), now + 60
+            line = self.outcome_line(item, again=again)
             self.notice(f"[{self.done}/{self.total}] {line} ({item.seconds:.1f} s; {self.pace()})")
-        else:
-            self.notice(f"{line} ({item.seconds:.1f} s)")
+        elif not succeeded:
+            self.notice(f"{self.outcome_line(item, again=again)} ({item.seconds:.1f} s)")
 
 
 class NotebookLog(PlainLog):

@@ -50,28 +50,30 @@ class TaskReader:
 
         A named target is needed: without it, the source would be tested on other datasets than requested.
         """
-        found = []
+        usable = []
         for name in candidate.targets:
-            named = self._grid.targets[name]
-            if (splits := self._splits(name, named=named, needed=named)) is None:
+            is_named = self._grid.targets[name]
+            if (splits := self._splits(name, named=is_named, needed=is_named)) is None:
                 continue
             if splits.test:
-                found.append(name)
+                usable.append(name)
             else:
-                self._leave_out(name, "it has no test images, so it cannot be a target.", named=named, needed=named)
-        return found
+                self._leave_out(
+                    name, "it has no test images, so it cannot be a target.", named=is_named, needed=is_named
+                )
+        return usable
 
     def tasks(self, candidate: Candidate) -> list[tuple[TaskChoice, FewShotTask]]:
         """The tasks of a candidate that its dataset can provide; those of the last dataset are kept."""
         assert candidate.dataset is not None
-        name, named = candidate.dataset.name, self._grid.datasets[candidate.dataset.name]
+        name, is_named = candidate.dataset.name, self._grid.datasets[candidate.dataset.name]
         if name != self._dataset:
             self._dataset, self._shared, self._tasks = name, few_shot_draws.SharedParts(), {}
         same_images = candidate.zero_shot, candidate.facts.needs_pool
         if same_images not in self._tasks:
-            splits, targets = self._splits(name, named=named), self.targets(candidate)
+            splits, targets = self._splits(name, named=is_named), self.targets(candidate)
             if splits is not None and candidate.protocol.transfers and not targets:
-                self._leave_out(name, "none of the targets can be evaluated; see --targets.", named=named)
+                self._leave_out(name, "none of the targets can be evaluated; see --targets.", named=is_named)
                 splits = None
             choices = [] if splits is None else self._grid.choices(candidate)
             built = []
@@ -79,7 +81,7 @@ class TaskReader:
                 if time.monotonic() - self._said >= SECONDS_BETWEEN_LINES:
                     self._said = time.monotonic()
                     self._say(f"planning {name}: {number:,} of {len(choices):,} draws")
-                if splits is not None and (task := self._task(candidate, splits, targets, choice, named=named)):
+                if splits is not None and (task := self._task(candidate, splits, targets, choice, named=is_named)):
                     built.append((choice, task))
             self._tasks[same_images] = built
             self.short |= {(name, task.shots): task.short for _, task in built if task.short}
@@ -89,7 +91,11 @@ class TaskReader:
         self, candidate: Candidate, splits: DatasetSplits, targets: Sequence[str], choice: TaskChoice, *, named: bool
     ) -> FewShotTask | None:
         assert candidate.dataset is not None
-        others = [(get_dataset(name), found) for name in targets if (found := self._read[name]) is not None]
+        other_targets = [
+            (get_dataset(name), splits_of_target)
+            for name in targets
+            if (splits_of_target := self._read[name]) is not None
+        ]
         try:
             return build_task(
                 TaskRequest(
@@ -99,7 +105,7 @@ class TaskReader:
                     shots=choice.shots,
                     seed=choice.seed,
                     draw=self._grid.draw(candidate, choice),
-                    targets=others,
+                    targets=other_targets,
                     support_list=choice.support,
                     texts=candidate.class_text,
                     allow_fewer=self._grid.request.allow_fewer,

@@ -40,7 +40,7 @@ from datasets_registry import (
 )
 
 DEMO_BACKBONE = "ViT-demo.drawn"
-_NAMES = "Names or shell-style patterns, comma-separated or repeated; 'all' selects everything."
+_NAMES = "names or shell-style patterns, comma-separated or repeated; 'all' selects everything"
 
 HOSO = "hoso"
 """`--selection hoso`: hold out one shot of each class, and select on these images in place of validation images."""
@@ -59,39 +59,45 @@ class SweepRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    methods: Annotated[list[str], Option(Panel.WHAT, "m")] = Field(description=f"Methods to run. {_NAMES}")
-    datasets: Annotated[list[str], Option(Panel.WHAT, "d")] = Field(description=f"Datasets. {_NAMES}")
+    methods: Annotated[list[str], Option(Panel.WHAT, "m")] = Field(
+        description=f"Methods: {_NAMES}. Or your own file. Example: -m zero_shot,coop,./mine.py"
+    )
+    datasets: Annotated[list[str], Option(Panel.WHAT, "d")] = Field(
+        description=f"Datasets: {_NAMES}. Example: -d eurosat,dtd"
+    )
     backbones: Annotated[list[str], Option(Panel.WHAT, "b")] = Field(
         [DEMO_BACKBONE],
-        description="Backbones as arch.tag, hf-hub:ORG/NAME, local-dir:FOLDER, or ARCH=FILE[,quickgelu|,gelu]"
-        "[,preprocess=TAG]. Required for all but synthetic datasets.",
+        description="Backbones: arch.tag, hf-hub:ORG/NAME, local-dir:FOLDER, or ARCH=FILE[,quickgelu|,gelu]"
+        "[,preprocess=TAG]. Required for all but synthetic datasets. Example: -b ViT-B-16.openai",
     )
     protocol: Annotated[EvalProtocol, Option(Panel.WHAT)] = Field(
         EvalProtocol.BASE_TO_NEW,
         description="base-to-new, few-shot, cross-dataset, domain-generalization or test-time. Default for own images: "
-        "few-shot.",
+        "few-shot. Example: --protocol few-shot",
     )
     shots: Annotated[list[int], Option(Panel.WHAT)] = Field(
         [16],
-        description="Images per class: numbers such as 1,2,4,8,16, or 'all' for all training images.",
+        description="Images per class, or 'all' for all training images. Example: --shots 1,2,4,8,16",
     )
     seeds: Annotated[list[int], Option(Panel.WHAT)] = Field(
         [1, 2, 3],
-        description="N means seeds 1 to N. Lists (1,2,3) and ranges (4-6) also work; '7,' is seed 7.",
+        description="N means seeds 1 to N; lists and ranges also work (1,2,3; 4-6; '7,' is seed 7). Example: --seeds 3",
     )
     targets: Annotated[list[str], Option(Panel.WHAT)] = Field(
-        [], description=f"Test datasets of cross-dataset and domain-generalization; -d names the source. {_NAMES}"
+        [],
+        description="Test datasets of cross-dataset and domain-generalization, as in -d, which names the source. "
+        "Example: --targets eurosat,dtd",
     )
     overrides: Annotated[list[str], Option(Panel.WHAT, name="set")] = Field(
         [],
-        description="Change a setting: method.key=value or method.recipe.key=value; the method may be a pattern. "
-        'With values A,B each is run; a value with a comma is JSON: [5,4] or "a, b". Repeatable.',
+        description="Change a setting of a method or of its recipe; the method may be a pattern. With values A,B each "
+        'is run; a value with a comma is JSON: [5,4] or "a, b". Repeatable. Example: --set coop.n_ctx=4,16',
     )
 
-    device: Annotated[str, Option(Panel.HOW)] = Field(
+    device: Annotated[str, Option(Panel.WHAT)] = Field(
         "auto",
         description="auto (the first CUDA device with free memory, else MPS, else the CPU; with Ray the CPU), cpu, "
-        "cuda, cuda:N, cuda:0,2, all (every CUDA device) or mps. Each run uses one device.",
+        "cuda, cuda:N, cuda:0,2, all (every CUDA device) or mps. Each run uses one device. Example: --device all",
     )
     jobs: Annotated[int | None, Option(Panel.HOW)] = Field(
         None,
@@ -112,18 +118,18 @@ class SweepRequest(BaseModel):
         "runs of other code, weights or data) or all.",
     )
 
-    runs: Annotated[Path, Option(Panel.WHERE)] = Field(
-        Path("runs"), description="Folder of the runs and their database."
+    runs: Annotated[Path, Option(Panel.WHAT)] = Field(
+        Path("runs"), description="Folder of the runs and their database. Example: --runs my-sweep"
     )
-    data_root: Annotated[Path | None, Option(Panel.WHERE, env="ETL_BENCH_DATA")] = Field(
-        None, description="Folder that contains the datasets. Synthetic datasets need none."
+    data_root: Annotated[Path | None, Option(Panel.WHAT, env="ETL_BENCH_DATA")] = Field(
+        None, description="Folder that contains the datasets. Synthetic datasets need none. Example: --data-root ~/data"
     )
     cache: Annotated[Path | None, Option(Panel.WHERE, env="ETL_BENCH_CACHE")] = Field(
         None, description="Folder of frozen features. Default: a user cache folder."
     )
     tracker: Annotated[TrackerName, Option(Panel.WHERE)] = Field(
         TrackerName.NONE,
-        description="Also log each run as it finishes: none, wandb, trackio or mlflow; see `doctor docs trackers`.",
+        description="Also log each run as it finishes: none, wandb, trackio or mlflow (`doctor docs compare-methods`).",
     )
 
     draw: Annotated[str, Option()] = Field(
@@ -160,8 +166,9 @@ class SweepRequest(BaseModel):
         "images), hoso (one held-out shot per class), ensemble (average of all candidates) or oracle (test labels; "
         "marked as oracle). Default: the rule of each method.",
     )
-    recipe: Annotated[RecipeChoice, Option()] = Field(
-        RecipeChoice.PUBLISHED, description="Training settings: published, or demo (short trainings)."
+    recipe: Annotated[RecipeChoice, Option(Panel.WHAT)] = Field(
+        RecipeChoice.PUBLISHED,
+        description="Training settings: published, or demo (short trainings). Example: --recipe demo",
     )
     precision: Annotated[str, Option()] = Field(
         "fp32",
@@ -339,10 +346,10 @@ class SweepRequest(BaseModel):
     @classmethod
     def _runner(cls, value: str) -> str:
         try:
-            found = find_spec(value)
+            spec = find_spec(value)
         except (ImportError, ValueError):
-            found = None
-        if found is None:
+            spec = None
+        if spec is None:
             raise UsageError(f"--runner {value!r} is no Python module that can be imported here.")
         return value
 

@@ -420,8 +420,8 @@ def place_refusal(candidate: Candidate) -> LeftOut | None:
     """The first reason why an allowed method cannot run on its backbone and dataset; None if it can."""
     for what, rules in PLACE_RULES.items():
         if reason := first_reason(candidate, rules):
-            named = candidate.dataset_named if what == DATASET else candidate.named
-            return LeftOut(what.format(of=candidate), reason, named=named)
+            is_named = candidate.dataset_named if what == DATASET else candidate.named
+            return LeftOut(what.format(of=candidate), reason, named=is_named)
     return None
 
 

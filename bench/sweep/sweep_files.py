@@ -58,7 +58,7 @@ def _unreadable(path: Path, error: OSError) -> str:
     """Why there is no such sweep file; a name without a suffix may be one of a list that a space cut in two."""
     if path.suffix or len(path.parts) != 1 or not isinstance(error, FileNotFoundError):
         return f"The sweep file {path} cannot be read: {error.strerror or error}."
-    option = next((one for one, known in (("-m", known_methods()), ("-d", DATASETS)) if path.name in known), "-m")
+    option = next((flag for flag, names in (("-m", known_methods()), ("-d", DATASETS)) if path.name in names), "-m")
     return (
         f"There is no sweep file {path}. Names of a list are separated by commas, without spaces, such as "
         f"{option} FIRST,{path}."
@@ -67,19 +67,19 @@ def _unreadable(path: Path, error: OSError) -> str:
 
 def _where(text: str, problem: str) -> str:
     """The problem of a TOML text, after the line in which the parser found it."""
-    found = re.fullmatch(r"(.*) \(at line (\d+), column \d+\)", problem)
-    if found is None:
+    located = re.fullmatch(r"(.*) \(at line (\d+), column \d+\)", problem)
+    if located is None:
         return problem.lower()
-    line = text.splitlines()[int(found[2]) - 1 : int(found[2])]
-    return f"line {found[2]}, {printable(''.join(line).strip())[:60]!r}: {found[1][:1].lower()}{found[1][1:]}"
+    line = text.splitlines()[int(located[2]) - 1 : int(located[2])]
+    return f"line {located[2]}, {printable(''.join(line).strip())[:60]!r}: {located[1][:1].lower()}{located[1][1:]}"
 
 
 def sweep_toml(request: SweepRequest) -> str:
     """Shots, seeds, other options that are not at their defaults, and given ones whose default depends on datasets."""
     values, fields = request.model_dump(mode="json"), type(request).model_fields
-    kept = {"shots", "seeds"} | request.model_fields_set & {"backbones", "protocol"}
+    always = {"shots", "seeds"} | request.model_fields_set & {"backbones", "protocol"}
     chosen = {
-        key: value for key, value in values.items() if key in kept or getattr(request, key) != fields[key].default
+        key: value for key, value in values.items() if key in always or getattr(request, key) != fields[key].default
     }
     return "".join(f"{option_name(key)} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in chosen.items())
 
@@ -165,12 +165,12 @@ def unfinished_sweeps(
     files = sorted((runs / SWEEPS).glob("*.toml"), key=lambda file: (-file.stat().st_mtime, file.name))
     if not files:
         return []
-    known = set(Shards(runs).scan()) if on_disk is None else on_disk
-    found, named = [], set[str]()
+    stored_ids = set(Shards(runs).scan()) if on_disk is None else on_disk
+    sweeps, listed_ids = [], set[str]()
     for file in files:
         planned = planned_run_ids(file)
-        missing = [run_id for run_id in planned if run_id not in known and run_id not in named]
-        named.update(missing)
+        missing = [run_id for run_id in planned if run_id not in stored_ids and run_id not in listed_ids]
+        listed_ids.update(missing)
         if missing and (of is None or not set(of).isdisjoint(planned)):
             folder, specs = Path(), dict[str, ExperimentSpec]()
             with suppress(BenchError):  # a method or a file of the sweep is gone; running its command says which
@@ -179,8 +179,8 @@ def unfinished_sweeps(
             elsewhere = "" if folder == runs else f" --runs {shlex.quote(str(runs))}"
             expanded = tuple(specs[run_id] for run_id in missing if run_id in specs)
             command = f"etl-bench run {shlex.quote(str(file))}{elsewhere}"
-            found.append(UnfinishedSweep(file, len(planned), tuple(missing), expanded, command))
-    return found
+            sweeps.append(UnfinishedSweep(file, len(planned), tuple(missing), expanded, command))
+    return sweeps
 
 
 def missing_specs(sweeps: Sequence[UnfinishedSweep]) -> list[ExperimentSpec]:

@@ -15,21 +15,21 @@ def find_model(name: str | Path, runs: Path = Path("runs")) -> Path:
 
     Raises UsageError if there is no such model, or more than one.
     """
-    given = Path(name)
-    for path in (given, given.with_name(given.name + SUFFIX)):
+    as_path = Path(name)
+    for path in (as_path, as_path.with_name(as_path.name + SUFFIX)):
         if path.is_file():
             return path
-    if given.parent == Path(MODELS):
-        name = given.name
+    if as_path.parent == Path(MODELS):
+        name = as_path.name
     models = list_models(runs / MODELS)
     by_id = [m.path for m in models if m.path.stem.startswith(str(name))]
-    found = by_id or _newest_images([m for m in models if m.info is not None and m.info.spec.dataset == str(name)])
-    if len(found) == 1:
-        return found[0]
-    if found:
+    paths = by_id or _newest_images([m for m in models if m.info is not None and m.info.spec.dataset == str(name)])
+    if len(paths) == 1:
+        return paths[0]
+    if paths:
         methods = {m.path: f" ({m.info.spec.method})" for m in models if m.info is not None}
-        ids = ", ".join(f"{path.stem}{methods.get(path, '')}" for path in found)
-        raise UsageError(f"{name} is the name of {len(found)} models in {runs / MODELS}: {ids}; give one of these ids.")
+        ids = ", ".join(f"{path.stem}{methods.get(path, '')}" for path in paths)
+        raise UsageError(f"{name} is the name of {len(paths)} models in {runs / MODELS}: {ids}; give one of these ids.")
     raise UsageError(
         f"There is no model {name}: no such file, and none of the {len(models)} in {runs / MODELS} has this name. "
         "`etl-bench models` lists them, and `run --keep-models best` makes them."
@@ -38,10 +38,10 @@ def find_model(name: str | Path, runs: Path = Path("runs")) -> Path:
 
 def _newest_images(models: Sequence[ListedModel]) -> list[Path]:
     """The models of today's images, or of the images of the newest model if these have changed since."""
-    known = [(model.path, model.info) for model in models if model.info is not None]
-    if len(known) < 2:
-        return [path for path, _ in known]
-    changes = changed_images([info for _, info in known])
-    of_today = [info for (_, info), change in zip(known, changes, strict=True) if info.image_list and not change]
-    newest = max(of_today or [info for _, info in known], key=lambda info: info.created_at)
-    return [path for path, info in known if info.image_list == newest.image_list]
+    readable = [(model.path, model.info) for model in models if model.info is not None]
+    if len(readable) < 2:
+        return [path for path, _ in readable]
+    changes = changed_images([info for _, info in readable])
+    of_today = [info for (_, info), change in zip(readable, changes, strict=True) if info.image_list and not change]
+    newest = max(of_today or [info for _, info in readable], key=lambda info: info.created_at)
+    return [path for path, info in readable if info.image_list == newest.image_list]

@@ -99,13 +99,13 @@ def predict_files(
         reason = ""
         for decoded in _decoded_batches(model, items, batch):
             rows = _rows(model, decoded, top)
-            for row, one in zip(rows, decoded, strict=True):
+            for row, image in zip(rows, decoded, strict=True):
                 counts["images"] += 1
                 counts["unreadable"] += bool(row["error"])
                 counts["unlike"] += bool(row["unlike"])
-                reason = reason or (one.error and f"{one.name} {one.error}")
-                if one.facts:
-                    notes.add(one.name, one.facts)
+                reason = reason or (image.error and f"{image.name} {image.error}")
+                if image.facts:
+                    notes.add(image.name, image.facts)
             on_rows(columns, rows)
             yield from rows
         if counts["unreadable"] == counts["images"]:
@@ -143,20 +143,23 @@ def _decoded_batches(model: TunedModel, items: Iterator[ImageItem], size: int) -
 
 def _rows(model: TunedModel, decoded: Sequence[_Decoded], top: int) -> list[dict[str, Any]]:
     """The rows of a batch; an image that cannot be read has an error and nothing else."""
-    readable = [one.rendered for one in decoded if one.rendered is not None]
-    found = model.predict_rendered(readable)
-    best, place, rows = found.top(top), 0, []
-    for one in decoded:
-        row: dict[str, Any] = {"image": one.name}
-        if one.rendered is None:
-            rows.append(row | {"unlike": None, "error": one.error})
+    readable = [image.rendered for image in decoded if image.rendered is not None]
+    predictions = model.predict_rendered(readable)
+    best, place, rows = predictions.top(top), 0, []
+    for image in decoded:
+        row: dict[str, Any] = {"image": image.name}
+        if image.rendered is None:
+            rows.append(row | {"unlike": None, "error": image.error})
             continue
         for rank, (label, probability) in enumerate(best[place], start=1):
             suffix = "" if rank == 1 else f"_{rank}"
             row |= {f"label{suffix}": label, f"probability{suffix}": probability}
-        score = float(found.novelty[place])
-        known = model.info.novelty is not None
-        row |= {"novelty": score if known else None, "unlike": bool(found.unlike[place]) if known else None}
+        score = float(predictions.novelty[place])
+        has_novelty = model.info.novelty is not None
+        row |= {
+            "novelty": score if has_novelty else None,
+            "unlike": bool(predictions.unlike[place]) if has_novelty else None,
+        }
         rows.append(row | {"error": ""})
         place += 1
     return rows

@@ -160,8 +160,8 @@ class TunedModel:
 
     def rendered(self, image: Image.Image) -> NDArray[np.uint8]:
         """An image as the input of the tower, before normalisation, `(size, size, 3)`."""
-        shown = view_params("", CENTER_VIEW, image.size)
-        return render(image, shown, self.backbone.image_size, self.backbone.preprocessing)
+        params = view_params("", CENTER_VIEW, image.size)
+        return render(image, params, self.backbone.image_size, self.backbone.preprocessing)
 
     @torch.no_grad()
     def predict_rendered(self, rendered: Sequence[NDArray[np.uint8]]) -> ImagePredictions:
@@ -241,8 +241,8 @@ def load_model(
 
 def code_changes(info: ModelInfo) -> list[str]:
     """How the code of the model's method changed since it was tuned; predictions may differ then."""
-    made = info.provenance
-    return code_reasons(info.spec.method, made.method_version, made.method_digest)
+    provenance = info.provenance
+    return code_reasons(info.spec.method, provenance.method_version, provenance.method_digest)
 
 
 def _backbone_spec(info: ModelInfo, given: str | None) -> BackboneSpec:

@@ -64,9 +64,9 @@ class AddedDataset:
         more, up to 8 that they support, with fewer images of the small classes.
         """
         smallest = min(self.train_sizes)
-        every = _usual_shots(smallest)
+        of_all = _usual_shots(smallest)
         half = min(_usual_shots(sorted(self.train_sizes)[len(self.train_sizes) // 2]), 8)
-        return (half, True) if smallest and every < FEW_SHOTS <= half else (every, False)
+        return (half, True) if smallest and of_all < FEW_SHOTS <= half else (of_all, False)
 
     @cached_property
     def label_of(self) -> dict[str, str]:
@@ -140,8 +140,8 @@ class AddedDataset:
             copies = f"{len(self.copies)} image{'s occur' if len(self.copies) > 1 else ' occurs'} more than once"
             across = sum(map(self._in_two_classes, self.copies))
             labels = f", {across} of them in more than one class, where one label at most is right" if across else ""
-            named = some([" and ".join(keys) for keys in self.copies])
-            yield f"note: {copies} with the same bytes{labels}: {named}. Remove the other copies."
+            examples = some([" and ".join(keys) for keys in self.copies])
+            yield f"note: {copies} with the same bytes{labels}: {examples}. Remove the other copies."
         yield from self._groups()
         if self.config.split == "even":
             yield (

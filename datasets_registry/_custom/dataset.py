@@ -180,8 +180,8 @@ class CustomReader:
         listing = self.config.listing(self.base)
         record = None if self.fresh else self.record
         position = {label: i for i, label in enumerate(self.config.classes)}
-        found = [item for item in listing.found if item.label in position]
-        present = {item.label for item in found}
+        labelled = [item for item in listing.found if item.label in position]
+        present = {item.label for item in labelled}
         if absent := [label for label in self.config.classes if label not in present]:
             raise DataError(
                 f"Dataset {self.name!r} lists {len(self.config.classes)} classes, but {len(absent)} have no image in "
@@ -190,7 +190,7 @@ class CustomReader:
             )
         parts: dict[str, list[Sample]] = {part: [] for part in PARTS}
         part_of = self._parts(listing, record)
-        for item in found:
+        for item in labelled:
             parts[part_of[item.key]].append(Sample(item.key, position[item.label], item.group))
         if not parts["test"]:
             parts["test"], parts["val"] = parts["val"], []
@@ -200,11 +200,11 @@ class CustomReader:
                 f"Give more images, or a split with train and test."
             )
         train, val, test = (tuple(parts[part]) for part in PARTS)
-        others: defaultdict[str, list[str]] = defaultdict(list)
+        unused: defaultdict[str, list[str]] = defaultdict(list)
         for item in listing.found:
             if item.label not in position:
-                others[SMALL if item.label in self.config.small_classes else UNLISTED].append(item.key)
-        left_out = dict(listing.left_out) | {kind: tuple(keys) for kind, keys in others.items()}
+                unused[SMALL if item.label in self.config.small_classes else UNLISTED].append(item.key)
+        left_out = dict(listing.left_out) | {kind: tuple(keys) for kind, keys in unused.items()}
         # the split depends on the files alone, so that `orient` does not change it
         images = oriented(listing.images) if self.config.orient else listing.images
         listed = self.image_list(listing, record)
@@ -247,11 +247,11 @@ def divided(listing: Listing, rule: SplitRule, record: ImageRecord | None = None
         for item in (() if record is None else listing.found)
         if rule == "even" or item.group is None
     }
-    known = {} if record is None else record.parts(contents)
+    recorded_parts = {} if record is None else record.parts(contents)
     stays = {
-        unit: max((known[item.key] for item in members if item.key in known), key=PARTS.index)
+        unit: max((recorded_parts[item.key] for item in members if item.key in recorded_parts), key=PARTS.index)
         for unit, members in units.items()
-        if any(item.key in known for item in members)
+        if any(item.key in recorded_parts for item in members)
     }
     if rule == "hash":
         part_of = {unit: part_by_content(unit[1]) for unit in units} | stays
@@ -358,8 +358,8 @@ def to_toml(config: CustomDataset) -> str:
     lines += [f"{name} = {_text(values[name])}" for name in _FIRST if name in values]
     lines.append(f"orient = {'true' if config.orient else 'false'}  # turn images upright by their EXIF orientation")
     if columns := config.columns.named():
-        named = ", ".join(f"{_text(key)} = {_text(value)}" for key, value in columns.items())
-        lines.append(f"columns = {{ {named} }}")
+        pairs = ", ".join(f"{_text(key)} = {_text(value)}" for key, value in columns.items())
+        lines.append(f"columns = {{ {pairs} }}")
     lines.append(f"classes = {_list(config.classes)}")
     for name in ("small_classes", "skip"):
         if listed := getattr(config, name):
@@ -367,8 +367,8 @@ def to_toml(config: CustomDataset) -> str:
     if not config.names:
         lines.append("names = {}  # names for prompts, where they differ from the labels")
     lines += [f"{name} = {_text(getattr(config, name))}" for name in ("domain", "licence")]
-    own = {"summary", "homepage", "citation"} & config.model_dump(exclude_defaults=True).keys()
-    lines += [f"{name} = {_text(getattr(config, name))}" for name in sorted(own)]
+    stated = {"summary", "homepage", "citation"} & config.model_dump(exclude_defaults=True).keys()
+    lines += [f"{name} = {_text(getattr(config, name))}" for name in sorted(stated)]
     if config.names:
         lines += ["", "[names]  # names for prompts, where they differ from the labels"]
         lines += [f"{_text(label)} = {_text(name)}" for label, name in config.names.items()]
@@ -395,5 +395,5 @@ def _text(text: str) -> str:
 
 def _list(texts: tuple[str, ...]) -> str:
     """A list on one line, or with one text per line if it is long."""
-    one = f"[{', '.join(map(_text, texts))}]"
-    return one if len(one) <= _LABELS_OF_A_LINE else "[\n" + "".join(f"  {_text(text)},\n" for text in texts) + "]"
+    line = f"[{', '.join(map(_text, texts))}]"
+    return line if len(line) <= _LABELS_OF_A_LINE else "[\n" + "".join(f"  {_text(text)},\n" for text in texts) + "]"

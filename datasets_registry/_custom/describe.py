@@ -99,8 +99,8 @@ def describe_images(
         )
     split = draft.split
     if request.split is None and former is None and split != "given":
-        given = any(item.part for item in listing.found)
-        split = "given" if given else _rule_by_content(listing, labels)
+        has_parts = any(item.part for item in listing.found)
+        split = "given" if has_parts else _rule_by_content(listing, labels)
     if split == "even" and "test" not in divided(listing, split, record).values():
         raise _no_test_image(place, labels, columns=draft.columns)
     described = {

@@ -133,8 +133,8 @@ def _samples(split: str, labels: NDArray[np.int64], groups: NDArray[np.str_] | N
 def find_bundles() -> list[FeatureBundle]:
     """All imported bundles, sorted by name; if a name occurs in two custom folders, the first is used."""
     folders = [path.parent for path in custom_files("*/bundle.json") if not path.parent.name.startswith(".")]
-    found = {folder.name: folder for folder in reversed(folders)}
-    return [FeatureBundle(folder) for _, folder in sorted(found.items())]
+    by_name = {folder.name: folder for folder in reversed(folders)}
+    return [FeatureBundle(folder) for _, folder in sorted(by_name.items())]
 
 
 def import_feature_bundle(

@@ -60,11 +60,11 @@ class Listing:
 
     def without(self, keys: Container[str]) -> Self:
         """The listing without these images, which are recorded as left out."""
-        left = tuple(item.key for item in self.found if item.key in keys)
-        if not left:
+        skipped = tuple(item.key for item in self.found if item.key in keys)
+        if not skipped:
             return self
-        found = tuple(item for item in self.found if item.key not in keys)
-        return replace(self, found=found, left_out={**self.left_out, SKIPPED: left})
+        images = tuple(item for item in self.found if item.key not in keys)
+        return replace(self, found=images, left_out={**self.left_out, SKIPPED: skipped})
 
     def unit(self, item: FoundImage) -> str:
         """Hex SHA-256 of what stays together in a split: the group of an image, or its content if it has none."""
@@ -130,23 +130,23 @@ def list_folder(root: Path, *, given_split: bool) -> Listing:
     if not root.is_dir():
         raise DataError(f"No folder {root}. Give the folder that contains one folder of images per class.")
     suffixes = image_suffixes()
-    found: list[FoundImage] = []
-    others: list[str] = []
+    listed: list[FoundImage] = []
+    other_files: list[str] = []
     empty: list[str] = []
     misnamed: list[str] = []
     left_out: dict[str, tuple[str, ...]] = {"files outside class folders": tuple(_loose_files(root))}
 
     def add(folder: str, label: str, part: str | None = None) -> None:
-        before = len(found)
+        before = len(listed)
         for rest in _files(root / folder):
             key = f"{folder}/{rest}"
             if not _is_unicode(key):
                 misnamed.append(printable_name(key))
             elif Path(key).suffix.lower() in suffixes:
-                found.append(FoundImage(key, label, part))
+                listed.append(FoundImage(key, label, part))
             else:
-                others.append(printable_name(key))
-        if len(found) == before:
+                other_files.append(printable_name(key))
+        if len(listed) == before:
             empty.append(folder)
 
     if given_split:
@@ -168,15 +168,15 @@ def list_folder(root: Path, *, given_split: bool) -> Listing:
             add(name, name)
     left_out["class folders without an image"] = tuple(empty)
     left_out[MISNAMED] = tuple(misnamed)
-    left_out = {kind: paths for kind, paths in left_out.items() if paths} | dict(group_by_suffix(others))
-    if not found:
+    left_out = {kind: paths for kind, paths in left_out.items() if paths} | dict(group_by_suffix(other_files))
+    if not listed:
         layout = "train/CLASS/*.jpg, test/CLASS/*.jpg" if given_split else "CLASS/*.jpg"
         beside = f" Found, but not used: {describe_left_out(left_out)}. {left_out_advice(left_out)}" if left_out else ""
         raise DataError(
             f"No image below {root}. It must contain {layout}; image suffixes are "
             f"{', '.join(sorted(suffixes))}.{beside}"
         )
-    return Listing(ImageFiles(root, decoding=OWN_IMAGES), tuple(found), left_out)
+    return Listing(ImageFiles(root, decoding=OWN_IMAGES), tuple(listed), left_out)
 
 
 def is_split_into_parts(root: Path) -> bool:

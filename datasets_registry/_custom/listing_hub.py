@@ -50,7 +50,7 @@ def list_hub_folder(
     words = features[label].names if isinstance(features[label], hub.ClassLabel) else None
     group = None if group is None else _column(root, features, group, "group", [])
 
-    found: list[FoundImage] = []
+    listed: list[FoundImage] = []
     for split, table in tables.items():
         part = parse_part(split, f"Dataset {root}") if several else None
         groups = repeat(None) if group is None else table[group]
@@ -59,9 +59,9 @@ def list_hub_folder(
                 raise DataError(f"Row {split}/{row} of {root} has no label. Remove it, or give it one.")
             text = words[value] if words is not None else str(value)
             name = check_unicode("" if member is None else str(member), str(root))
-            found.append(FoundImage(f"{split}/{row}", check_unicode(text, str(root)), part, name or None))
+            listed.append(FoundImage(f"{split}/{row}", check_unicode(text, str(root)), part, name or None))
     undecoded = {split: table.cast_column(image, hub.Image(decode=False)) for split, table in tables.items()}
-    return Listing(EncodedImages(root, partial(_read_row, root, undecoded, image), OWN_IMAGES), tuple(found))
+    return Listing(EncodedImages(root, partial(_read_row, root, undecoded, image), OWN_IMAGES), tuple(listed))
 
 
 def _read_row(root: Path, tables: dict[str, Any], column: str, key: str) -> bytes:

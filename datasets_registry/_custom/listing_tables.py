@@ -86,11 +86,11 @@ def list_table(
     empty, a split has an unknown name, or a listed file does not exist.
     """
     header, rows = read_table(table)
-    named = columns.named()
-    if absent := [name for name in named.values() if name not in header]:
+    column_of = columns.named()
+    if absent := [name for name in column_of.values() if name not in header]:
         raise DataError(f"{table} has no column {absent[0]!r}; it has {', '.join(header)}.")
-    at = {what: header.index(name) for what, name in named.items()}
-    found: list[FoundImage] = []
+    at = {what: header.index(name) for what, name in column_of.items()}
+    listed: list[FoundImage] = []
     for number, row in enumerate(rows, start=2):
         where = f"{table}, row {number},"
         if len(row) != len(header):
@@ -98,7 +98,7 @@ def list_table(
         cell = {what: row[i].strip() for what, i in at.items()}
         if not cell["label"]:
             raise DataError(f"{where} has no label in column {columns.label!r}. Give it one, or remove the row.")
-        found.append(
+        listed.append(
             FoundImage(
                 _plain_path(cell["path"], where, root),
                 check_unicode(cell["label"], where),
@@ -106,25 +106,25 @@ def list_table(
                 check_unicode(cell.get("group", ""), where) or None,
             )
         )
-    if not found:
+    if not listed:
         raise DataError(f"{table} has a header but no row. Write one row per image.")
-    if repeated := [key for key, count in Counter(item.key for item in found).items() if count > 1]:
+    if repeated := [key for key, count in Counter(item.key for item in listed).items() if count > 1]:
         raise DataError(f"{table} lists the image {repeated[0]!r} twice. Remove one of the two entries.")
     images = ImageFiles(root, decoding=OWN_IMAGES)
-    wanted = [item.key for item in found if item.key not in skip]
-    missing = images.missing(wanted)
-    if missing and not (skip_missing and len(missing) < len(wanted)):
-        if len(missing) < len(wanted):
+    keys = [item.key for item in listed if item.key not in skip]
+    missing = images.missing(keys)
+    if missing and not (skip_missing and len(missing) < len(keys)):
+        if len(missing) < len(keys):
             does = "does" if len(missing) == 1 else "do"
             raise DataError(
-                f"{len(missing)} of the {len(wanted)} images of {table} {does} not exist: {some(missing)}. Correct "
+                f"{len(missing)} of the {len(keys)} images of {table} {does} not exist: {some(missing)}. Correct "
                 f"these rows, or leave them out with --skip-broken."
             )
         raise DataError(
-            f"{len(missing)} of the {len(wanted)} images of {table} are not below {root}, for example {missing[0]}. "
+            f"{len(missing)} of the {len(keys)} images of {table} are not below {root}, for example {missing[0]}. "
             f'Give the folder that the paths are relative to with --root (root = "..." in the dataset\'s file).'
         )
-    return Listing(images, tuple(found))
+    return Listing(images, tuple(listed))
 
 
 def common_folder(table: Path, columns: ColumnNames) -> Path | None:

@@ -221,15 +221,15 @@ class _Transfer:
         if not size:
             return 0
         try:
-            known = json.loads(self.notes.read_text(encoding="utf-8"))
+            recorded = json.loads(self.notes.read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            known = {}
-        same = known.get("url") == url and known.get("tag")
+            recorded = {}
+        same = recorded.get("url") == url and recorded.get("tag")
         if not same and self.file.checksum is None:
             return 0
         headers["Range"] = f"bytes={size}-"
         if same:
-            headers["If-Range"] = known["tag"]
+            headers["If-Range"] = recorded["tag"]
         return size
 
     def _check_response(self, response: Any) -> None:

@@ -73,7 +73,7 @@ def files_to_fetch(
 ) -> tuple[list[SourceFile], list[SourceFile]]:
     """The files of a dataset that must be fetched, and those that exist already."""
     todo: list[SourceFile] = []
-    kept: list[SourceFile] = []
+    present: list[SourceFile] = []
     mirror = usable_mirror(source, unverified=options.unverified_mirrors)
     for file in (*source.files, *([mirror] if mirror else [])):
         if file.unpack is None:
@@ -83,8 +83,8 @@ def files_to_fetch(
         else:
             exists = _is_unpacked(file, source, data_root)
         partly_moved = (data_root / STAGING / name / f"{file.name}.ready").is_dir()
-        (kept if exists and not partly_moved and not options.again else todo).append(file)
-    return todo, kept
+        (present if exists and not partly_moved and not options.again else todo).append(file)
+    return todo, present
 
 
 def fetch_dataset(
@@ -102,7 +102,7 @@ def fetch_dataset(
     dataset.
     """
     report = report or FetchProgress()
-    todo, kept = files_to_fetch(info.name, source, data_root, options)
+    todo, present = files_to_fetch(info.name, source, data_root, options)
     staging = data_root / STAGING / info.name
     folder = data_root / source.folder
     if todo:
@@ -125,7 +125,7 @@ def fetch_dataset(
         shutil.rmtree(staging, ignore_errors=True)
     unchecked = tuple(f.name for f in todo if f.checksum is None)
     by_hand = left_by_hand(source, data_root, options)
-    return Fetched(info.name, tuple(f.name for f in todo), tuple(f.name for f in kept), by_hand, unchecked)
+    return Fetched(info.name, tuple(f.name for f in todo), tuple(f.name for f in present), by_hand, unchecked)
 
 
 def left_by_hand(source: DatasetSource, data_root: Path, options: FetchOptions) -> str | None:
@@ -278,10 +278,10 @@ def _unchecked(file: SourceFile, info: DatasetInfo, path: Path) -> str:
     """What is known of a file without a published checksum, for the user."""
     counted = file.to == info.split_file and info.expected
     kind = "only its kind was" if file.unpack is not None or file.to == CLASSNAMES else "nothing of it was"
-    known = "only its numbers of images were" if counted else kind
+    what_is_known = "only its numbers of images were" if counted else kind
     with path.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
-    return f"{file.name}: its publisher states no checksum, so {known} checked; its content is sha256:{digest}"
+    return f"{file.name}: its publisher states no checksum, so {what_is_known} checked; its content is sha256:{digest}"
 
 
 def _check_disk_space(file: SourceFile, staging: Path) -> None:
@@ -300,13 +300,13 @@ def _check_disk_space(file: SourceFile, staging: Path) -> None:
 
 def _is_unpacked(file: SourceFile, source: DatasetSource, data_root: Path) -> bool:
     """Whether an archive was unpacked: its named folders, or else its named files, exist; or the images exist."""
-    wanted = list((file.unpack or {}).values())
+    places = list((file.unpack or {}).values())
     folder = data_root / source.folder
-    if file.inner or "" in wanted:
+    if file.inner or "" in places:
         return _has_images(source, data_root)
-    if folders := [folder / name for name in wanted if name.endswith("/")]:
+    if folders := [folder / name for name in places if name.endswith("/")]:
         return all(path.is_dir() and any(path.iterdir()) for path in folders)
-    return all((folder / name).is_file() for name in wanted)
+    return all((folder / name).is_file() for name in places)
 
 
 def _has_images(source: DatasetSource, data_root: Path) -> bool:

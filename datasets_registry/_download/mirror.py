@@ -33,8 +33,8 @@ def origin_of_images(source: DatasetSource, data_root: Path) -> dict[str, str] |
     if source.mirror is None or not path.is_file():
         return None
     try:
-        found = read_json(path)
-        return {key: str(found[key]) for key in ("origin", "url", "sha256")}
+        origin = read_json(path)
+        return {key: str(origin[key]) for key in ("origin", "url", "sha256")}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} cannot be read ({error}). Remove it, or fetch the dataset with --again.") from error
 
@@ -74,8 +74,8 @@ def accept_images(
     for other in unpacked.rglob(split_path.name):
         if read_coop_split(other, split.images) != split:
             raise DataError(f"{file.name} contains another {split_path.name} than the published one")
-    found = find_by_name(unpacked, keys, info.reader.folder_aliases)
-    if found is None:
+    places = find_by_name(unpacked, keys, info.reader.folder_aliases)
+    if places is None:
         names = {path.name for path in unpacked.rglob("*")}
         absent = [key for key in keys if key.rpartition("/")[2] not in names]
         what = f"lacks {len(absent)} of" if absent else "does not have exactly one file for each of"
@@ -83,7 +83,7 @@ def accept_images(
         raise DataError(f"{file.name} {what} the {len(keys)} images that {split_path.name} lists{example}")
     accepted = unpacked.with_name(f"{unpacked.name}.accepted")
     shutil.rmtree(accepted, ignore_errors=True)
-    for key, place in found.items():
+    for key, place in places.items():
         target = accepted / images / key
         target.parent.mkdir(parents=True, exist_ok=True)
         (unpacked / place).replace(target)

@@ -43,16 +43,16 @@ class SourceFile(BaseModel):
 
     def addresses(self) -> list[str]:
         """The mirrors as plain URLs."""
-        found: list[str] = []
+        addresses: list[str] = []
         for url in self.urls:
             if url.startswith(_DRIVE):
                 number = url.removeprefix(_DRIVE)
                 # the first also works for files too large for Google's virus scan; the second is documented
-                found.append(f"https://drive.usercontent.google.com/download?id={number}&export=download&confirm=t")
-                found.append(f"https://drive.google.com/uc?export=download&id={number}")
+                addresses.append(f"https://drive.usercontent.google.com/download?id={number}&export=download&confirm=t")
+                addresses.append(f"https://drive.google.com/uc?export=download&id={number}")
             else:
-                found.append(url)
-        return found
+                addresses.append(url)
+        return addresses
 
     def page(self) -> str:
         """The address to open in a browser."""

@@ -37,7 +37,7 @@ def unpack_archive(archive: Path, wanted: Mapping[str, str], into: Path) -> None
     seen: set[str] = set()
     written = 0
     try:
-        left = most = UNPACKED_RATIO * archive.stat().st_size + UNPACKED_MORE
+        remaining = most = UNPACKED_RATIO * archive.stat().st_size + UNPACKED_MORE
         for name, is_link, opener in _members(archive, into, most):
             if (place := _destination(name, wanted, archive)) is None:
                 continue
@@ -51,7 +51,7 @@ def unpack_archive(archive: Path, wanted: Mapping[str, str], into: Path) -> None
             target.parent.mkdir(parents=True, exist_ok=True)
             with content, target.open("wb") as out:
                 while chunk := content.read(_CHUNK):
-                    if (left := left - len(chunk)) < 0:
+                    if (remaining := remaining - len(chunk)) < 0:
                         raise _too_large(archive, most)
                     out.write(chunk)
             written += 1

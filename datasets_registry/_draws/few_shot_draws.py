@@ -189,8 +189,14 @@ def among_all_names(base: EvalSplit, new: EvalSplit) -> tuple[EvalSplit, EvalSpl
         >>> len(base.classes), max(sample.label for sample in base.samples), min(sample.label for sample in new.samples)
         (24, 11, 12)
     """
-    one, other = base.classes, new.classes
-    sentences = None if one.sentences is None or other.sentences is None else (*one.sentences, *other.sentences)
-    classes = ClassSet((*one.names, *other.names), one.template, sentences, one.dataset)
-    moved = tuple(replace(sample, label=sample.label + len(one)) for sample in new.samples)
+    base_classes, new_classes = base.classes, new.classes
+    sentences = (
+        None
+        if base_classes.sentences is None or new_classes.sentences is None
+        else (*base_classes.sentences, *new_classes.sentences)
+    )
+    classes = ClassSet(
+        (*base_classes.names, *new_classes.names), base_classes.template, sentences, base_classes.dataset
+    )
+    moved = tuple(replace(sample, label=sample.label + len(base_classes)) for sample in new.samples)
     return replace(base, classes=classes), replace(new, samples=moved, classes=classes)

@@ -90,8 +90,8 @@ class Fold:
     @classmethod
     def parse(cls, text: str) -> Fold:
         """The fold in the text of a spec; raises DataError for any other text."""
-        found = _TEXT.fullmatch(text)
-        fold = cls(*map(int, found.groups())) if found else None
+        match = _TEXT.fullmatch(text)
+        fold = cls(*map(int, match.groups())) if match else None
         if fold is None or not 1 <= fold.index <= fold.of or fold.of < 2 or fold.repeat < 1 or fold.most < 2:
             raise DataError(f"Fold {text!r} is not understood; write it as fold=1/4,repeat=1,most=48.")
         return fold
@@ -142,14 +142,14 @@ def _folds_of_groups(samples: Sequence[Sample], of: int, rank: Callable[[str], b
         units.setdefault(f"group {sample.group}" if sample.group else f"image {sample.key}", []).append(sample)
     sizes = Counter(sample.label for sample in samples)
     have = [Counter[int]() for _ in range(of)]
-    found: dict[str, int] = {}
+    folds: dict[str, int] = {}
     for _, members in sorted(units.items(), key=lambda unit: (-len(unit[1]).bit_length(), rank(unit[0]))):
         labels = Counter(sample.label for sample in members)
         shares = [sum(n * had[label] / sizes[label] for label, n in labels.items()) for had in have]
         best = min(range(of), key=lambda i: (shares[i], have[i].total(), i))
         have[best].update(labels)
-        found |= dict.fromkeys((sample.key for sample in members), best)
-    return found
+        folds |= dict.fromkeys((sample.key for sample in members), best)
+    return folds
 
 
 def labelled_images(splits: DatasetSplits, most: int, *, dataset: str) -> tuple[Sample, ...]:
@@ -160,11 +160,11 @@ def labelled_images(splits: DatasetSplits, most: int, *, dataset: str) -> tuple[
             f"Dataset {dataset!r} has fewer than two training images of class {few[0]!r} ({len(few)} such), so none "
             f"can be held out. Label more images of it, or leave the class out."
         )
-    kept: set[str] = set()
+    keys: set[str] = set()
     for label, samples in samples_by_label(splits.train).items():
         stem = (dataset, "labelled", splits.class_names[label])
-        kept |= {s.key for s in sorted(samples, key=lambda sample: keyed_rank(*stem, sample.key))[:most]}
-    return tuple(sample for sample in splits.train if sample.key in kept)
+        keys |= {s.key for s in sorted(samples, key=lambda sample: keyed_rank(*stem, sample.key))[:most]}
+    return tuple(sample for sample in splits.train if sample.key in keys)
 
 
 def shots_within_folds(splits: DatasetSplits, of: int, most: int, *, dataset: str, repeats: Sequence[int]) -> int:
@@ -200,5 +200,5 @@ def hold_one_image_out(
             f"{len(class_names)} classes have a single image: {names}. Use 2 shots or more, or another --selection."
         )
     held = set(last.values())
-    kept = tuple(sample for place, sample in enumerate(samples) if place not in held)
-    return kept, tuple(samples[place] for place in sorted(held))
+    train = tuple(sample for place, sample in enumerate(samples) if place not in held)
+    return train, tuple(samples[place] for place in sorted(held))

@@ -134,17 +134,17 @@ def resolve_support_list(support_list: SupportList, info: DatasetInfo, splits: D
 def _resolved(
     part: Sequence[ListedImage], support_list: SupportList, info: DatasetInfo, splits: DatasetSplits
 ) -> tuple[Sample, ...]:
-    known = {sample.key: sample for sample in (*splits.train, *splits.val)}
+    samples_by_key = {sample.key: sample for sample in (*splits.train, *splits.val)}
     samples = []
     for item in part:
-        if (key := _key(item.path, known)) is None:
+        if (key := _key(item.path, samples_by_key)) is None:
             is_test = _key(item.path, {sample.key for sample in splits.test})
             what = "is a test image of" if is_test else "is not in"
             raise DataError(
                 f"Image {item.path!r} of support list {support_list.source} {what} dataset {info.name!r}. "
                 f"Lists contain images of the training or validation part, by their path in the split file."
             )
-        sample = known[key]
+        sample = samples_by_key[key]
         name = splits.class_names[sample.label]
         stated = item.label if item.true_label is None else item.true_label
         if stated != sample.label or item.name not in (None, name, name.replace("_", " ")):
@@ -153,9 +153,9 @@ def _resolved(
                 f"{f' ({item.name})' if item.name else ''}, but {sample.label} ({name}) in dataset {info.name!r}. "
                 f"The list uses other labels; renumber it."
             )
-        if item.digest is not None and (found := splits.images.digest(key)) != item.digest:
+        if item.digest is not None and (digest := splits.images.digest(key)) != item.digest:
             raise DataError(
-                f"Image {key!r} has digest {found[:12]} here, but {item.digest[:12]} in support list "
+                f"Image {key!r} has digest {digest[:12]} here, but {item.digest[:12]} in support list "
                 f"{support_list.source}: its content differs. Get the same copy of the dataset, or draw again."
             )
         if not 0 <= item.label < len(splits.class_names):
@@ -167,10 +167,10 @@ def _resolved(
     return tuple(samples)
 
 
-def _key(path: str, known: Container[str]) -> str | None:
+def _key(path: str, keys: Container[str]) -> str | None:
     """The longest suffix of a path that is a key."""
     parts = PurePosixPath(path.replace("\\", "/")).parts
-    return next((key for i in range(len(parts)) if (key := "/".join(parts[i:])) in known), None)
+    return next((key for i in range(len(parts)) if (key := "/".join(parts[i:])) in keys), None)
 
 
 def _parse_manifest(path: Path, digest: str, content: Mapping[str, Any]) -> SupportList:

@@ -100,13 +100,13 @@ def _imbalanced(
             f"imbalanced:{factor:g} with {shots} shots leaves {empty} of {len(class_names)} classes without an image. "
             f"Use a factor of at most {shots}, or more shots."
         )
-    taken: Counter[int] = Counter()
-    kept = []
+    n_taken: Counter[int] = Counter()
+    imbalanced = []
     for sample in samples:
-        taken[sample.label] += 1
-        if taken[sample.label] <= keep[sample.label]:
-            kept.append(sample)
-    return tuple(kept)
+        n_taken[sample.label] += 1
+        if n_taken[sample.label] <= keep[sample.label]:
+            imbalanced.append(sample)
+    return tuple(imbalanced)
 
 
 def _noisy(
@@ -137,8 +137,8 @@ def _noisy(
         raise ShotsError(
             f"noisy:{rate:g} changes no label of {len(samples)} support images. Use more shots or a higher rate."
         )
-    left = {sample.label for sample in relabelled}
-    if empty := [class_names[label] for label in by_label if label not in left]:
+    labels_left = {sample.label for sample in relabelled}
+    if empty := [class_names[label] for label in by_label if label not in labels_left]:
         raise ShotsError(
             f"noisy:{rate:g} with seed {seed} leaves {len(empty)} of {len(class_names)} classes without an image, such "
             f"as {empty[0]!r}. Use more shots, a lower rate or another seed."

@@ -176,10 +176,10 @@ def _check_request(request: TaskRequest) -> None:
     if protocol.transfers != bool(request.targets):
         needed = "at least one target dataset" if protocol.transfers else "no target dataset"
         raise DataError(f"Protocol {protocol} takes {needed}, but {len(request.targets)} were given; see --targets.")
-    for other, found in request.targets if protocol is EvalProtocol.DOMAIN_GENERALIZATION else ():
-        if strange := [name for name in found.class_names if name not in request.splits.class_names]:
+    for info_of_target, splits in request.targets if protocol is EvalProtocol.DOMAIN_GENERALIZATION else ():
+        if strange := [name for name in splits.class_names if name not in request.splits.class_names]:
             raise DataError(
-                f"Target {other.name!r} has the class {strange[0]!r} ({len(strange)} such), which the source "
+                f"Target {info_of_target.name!r} has the class {strange[0]!r} ({len(strange)} such), which the source "
                 f"{info.name!r} does not have; {protocol} needs the source's classes. Use --protocol "
                 f"{EvalProtocol.CROSS_DATASET}."
             )
@@ -226,20 +226,20 @@ def _evaluation(request: TaskRequest, shared: few_shot_draws.SharedParts) -> tup
 
 def _evaluation_splits(request: TaskRequest) -> tuple[EvalSplit, ...]:
     """The splits of the dataset itself, then one split per target."""
-    own = request.info, request.splits
+    own_data = request.info, request.splits
     if request.protocol is EvalProtocol.BASE_TO_NEW:
         base, new = class_halves(len(request.splits.class_names))
-        return _eval_split("base", own, base, request.texts), _eval_split("new", own, new, request.texts)
-    named = [("all", own), *((target[0].name, target) for target in request.targets)]
-    return tuple(_eval_split(name, each, range(len(each[1].class_names)), request.texts) for name, each in named)
+        return _eval_split("base", own_data, base, request.texts), _eval_split("new", own_data, new, request.texts)
+    data_by_name = [("all", own_data), *((target[0].name, target) for target in request.targets)]
+    return tuple(_eval_split(name, each, range(len(each[1].class_names)), request.texts) for name, each in data_by_name)
 
 
 def _pool(request: TaskRequest, *, labelled: Sequence[Sample]) -> UnlabelledImages | None:
     """The unlabelled images of the request, without the `labelled` ones of the task; None without a pool."""
     if request.pool is None:
         return None
-    splits, every = request.splits, range(len(request.splits.class_names))
-    labels = every if request.pool.kind == "train+new" else request.training_labels
+    splits, all_labels = request.splits, range(len(request.splits.class_names))
+    labels = all_labels if request.pool.kind == "train+new" else request.training_labels
     return draw_pool(
         request.pool, splits.images, [sample for sample in splits.train if sample.label in labels], splits.test,
         drawn=labelled, seed=request.seed, dataset=request.info.name,
@@ -318,7 +318,7 @@ def _task_fingerprint(
     # parts that only some tasks have
     own_templates = [[split.classes.template for split in evals]] if request.protocol.transfers else []
     class_sets = [support.classes, *(split.classes for split in evals)]
-    sentences = [["sentences", *(one.sentences for one in class_sets)]] if support.classes.sentences else []
+    sentences = [["sentences", *(class_set.sentences for class_set in class_sets)]] if support.classes.sentences else []
     changed = [["support", str(request.rule)]] if request.rule else []
     unlabelled = [["unlabelled", str(request.pool), _keys(pool)]] if pool else []
     before = [

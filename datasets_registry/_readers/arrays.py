@@ -32,8 +32,8 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
     if size > info.file_size:
         raise ValueError(f"{info.filename} states {size} bytes and has {info.file_size}")
     with archive.open(info) as file:
-        found: NDArray[Any] = npy.read_array(file, allow_pickle=False)
-    return found
+        array: NDArray[Any] = npy.read_array(file, allow_pickle=False)
+    return array
 
 
 def _stated_size(file: IO[bytes]) -> int:

@@ -65,23 +65,23 @@ class ClassFolderReader:
             self.image_folders, data_root, f" Get the images from {self.images_url} and unpack them there."
         )
         if self.part_folders:
-            found = {
+            samples_by_part = {
                 part: samples_of_folders(folder, name, self._sorted_folders(folder / name))
                 for part, name in self.part_folders.items()
             }
-            train, test = found["train"][0], found["test"][0]
-            if "val" in found:
-                val = found["val"][0]
+            train, test = samples_by_part["train"][0], samples_by_part["test"][0]
+            if "val" in samples_by_part:
+                val = samples_by_part["val"][0]
             else:
                 train, val = hold_out_validation(train, self._dataset, self.held_out)
-            others = [path for _, left_out in found.values() for path in left_out]
+            other_files = [path for _, left_out in samples_by_part.values() for path in left_out]
         else:
-            samples, others = samples_of_folders(folder, "", self._named_folders(folder))
+            samples, other_files = samples_of_folders(folder, "", self._named_folders(folder))
             train, val, test = (
                 self._by_lists(root, folder, samples) if self.lists else split_by_hash(samples, self._dataset)
             )
         return DatasetSplits(
-            ImageFiles(folder), tuple(self.class_names), train, val, test, layout, group_by_suffix(sorted(others))
+            ImageFiles(folder), tuple(self.class_names), train, val, test, layout, group_by_suffix(sorted(other_files))
         )
 
     @property
@@ -92,28 +92,28 @@ class ClassFolderReader:
         """The class folders of a part, in label order."""
         if not folder.is_dir():
             raise DataError(f"No folder {folder} of dataset {self._dataset!r}. Unpack {self.images_url} again.")
-        found = class_folders(folder)
-        if len(found) != len(self.class_names):
+        folders = class_folders(folder)
+        if len(folders) != len(self.class_names):
             raise DataError(
-                f"{folder} has {len(found)} class folders, but dataset {self._dataset!r} has {len(self.class_names)} "
+                f"{folder} has {len(folders)} class folders, but dataset {self._dataset!r} has {len(self.class_names)} "
                 f"classes. Unpack {self.images_url} again."
             )
-        return found
+        return folders
 
     def _named_folders(self, folder: Path) -> list[str]:
         """The class folders that have the classes' names, in label order."""
-        found = {normalised_name(name): name for name in class_folders(folder)}
-        wanted = [normalised_name(self.folder_names.get(name, name)) for name in self.class_names]
-        missing = [name for name, plain in zip(self.class_names, wanted, strict=True) if plain not in found]
-        unknown = [name for plain, name in found.items() if plain not in wanted]
+        folder_of = {normalised_name(name): name for name in class_folders(folder)}
+        plain_names = [normalised_name(self.folder_names.get(name, name)) for name in self.class_names]
+        missing = [name for name, plain in zip(self.class_names, plain_names, strict=True) if plain not in folder_of]
+        unknown = [name for plain, name in folder_of.items() if plain not in plain_names]
         if missing or unknown:
             parts = [f"no folder for {some(list(map(repr, missing)))}"] if missing else []
             parts += [f"unknown folders {some(list(map(repr, unknown)))}"] if unknown else []
             raise DataError(
-                f"{folder} must contain one folder for each of the {len(wanted)} classes of {self._dataset!r}, but has "
-                f"{' and '.join(parts)}. Unpack {self.images_url} again, or move other folders away."
+                f"{folder} must contain one folder for each of the {len(plain_names)} classes of {self._dataset!r}, "
+                f"but has {' and '.join(parts)}. Unpack {self.images_url} again, or move other folders away."
             )
-        return [found[plain] for plain in wanted]
+        return [folder_of[plain] for plain in plain_names]
 
     def _by_lists(self, root: Path, folder: Path, samples: Sequence[Sample]) -> tuple[tuple[Sample, ...], ...]:
         by_name = {sample.key.rpartition("/")[2]: sample for sample in samples}
@@ -126,13 +126,13 @@ class ClassFolderReader:
                     f"No list {self.lists[part]} of dataset {self._dataset!r} in {places[0]}. It decides which images "
                     f"are {part}. Get it with `etl-bench datasets fetch {self._dataset} --splits-only`."
                 )
-            wanted = path.read_text(encoding="utf-8").split()
-            if absent := [name for name in wanted if name not in by_name]:
+            listed = path.read_text(encoding="utf-8").split()
+            if absent := [name for name in listed if name not in by_name]:
                 raise DataError(
-                    f"{len(absent)} of the {len(wanted)} images that {path} lists are not below {folder}, for example "
+                    f"{len(absent)} of the {len(listed)} images that {path} lists are not below {folder}, for example "
                     f"{absent[0]}. Unpack {self.images_url} again."
                 )
-            parts.append(tuple(by_name[name] for name in wanted))
+            parts.append(tuple(by_name[name] for name in listed))
         return tuple(parts)
 
 
@@ -153,8 +153,8 @@ def read_imagenet_variant(
         class_names = tuple(in_order[int(name)] for name in folders)
     else:
         class_names = names_of_wordnet_ids(folders, names, folder)
-    test, others = samples_of_folders(folder, "", folders)
-    return DatasetSplits(ImageFiles(folder), class_names, (), (), test, layout, group_by_suffix(others))
+    test, other_files = samples_of_folders(folder, "", folders)
+    return DatasetSplits(ImageFiles(folder), class_names, (), (), test, layout, group_by_suffix(other_files))
 
 
 def read_classnames(image_folders: ImageFolders, root: Path) -> dict[str, str]:
@@ -195,8 +195,8 @@ def names_of_wordnet_ids(wnids: Sequence[str], names: dict[str, str], folder: Pa
 def _by_number(folders: Sequence[str], folder: Path, n_classes: int) -> list[str]:
     wrong = [name for name in folders if not name.isdecimal() or int(name) >= n_classes]
     if wrong or not folders:
-        given = f"the folder {wrong[0]!r}" if wrong else "no class folder"
-        raise DataError(f"{folder} contains {given}; its class folders must be the labels 0 to {n_classes - 1}.")
+        wrong_folder = f"the folder {wrong[0]!r}" if wrong else "no class folder"
+        raise DataError(f"{folder} contains {wrong_folder}; its class folders must be the labels 0 to {n_classes - 1}.")
     return sorted(folders, key=int)
 
 
@@ -206,7 +206,7 @@ def samples_of_folders(folder: Path, part: str, classes: Sequence[str]) -> tuple
     samples: list[Sample] = []
     left_out: list[str] = []
     for label, name in enumerate(classes):
-        images, others = image_names(folder / part / name)
+        images, other_files = image_names(folder / part / name)
         samples += [Sample(f"{stem}{name}/{image}", label) for image in images]
-        left_out += [f"{stem}{name}/{other}" for other in others]
+        left_out += [f"{stem}{name}/{other}" for other in other_files]
     return tuple(samples), left_out

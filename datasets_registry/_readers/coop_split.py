@@ -60,9 +60,9 @@ class CoopReader:
         root = require_root(self.dataset, data_root, [layout])
         path = self._split_path(root, layout)
         split = self._read(path)
-        if (found := self.image_folders.find_images(root, split.keys)) is None:
+        if (images_and_layout := self.image_folders.find_images(root, split.keys)) is None:
             raise self._missing_images(root, path, split.keys)
-        images, layout_name = found
+        images, layout_name = images_and_layout
         return replace(split, images=images, layout=layout_name)
 
     def lists(self, data_root: Path | None) -> DatasetSplits:
@@ -87,8 +87,8 @@ class CoopReader:
 
     def with_group(self, sample: Sample) -> Sample:
         """The sample with the group that its path names, if any."""
-        found = re.search(self.group_pattern or "", sample.key)
-        return replace(sample, group="".join(found.groups())) if found else sample
+        match = re.search(self.group_pattern or "", sample.key)
+        return replace(sample, group="".join(match.groups())) if match else sample
 
     def _split_path(self, root: Path, layout: str) -> Path:
         if folders := self.image_folders.dataset_folders(root):
@@ -104,10 +104,10 @@ class CoopReader:
                 f"The data folder {root} is the dataset {self.dataset!r} itself. Give its parent folder, which "
                 f"must contain {layout}, as --data-root or ETL_BENCH_DATA."
             )
-        others = f" (or {', '.join(self.other_folders)})" if self.other_folders else ""
+        other_folders = f" (or {', '.join(self.other_folders)})" if self.other_folders else ""
         raise MissingDataError(
             f"No folder {root / self.folder} for dataset {self.dataset!r}. --data-root (or ETL_BENCH_DATA) is {root}; "
-            f"it must contain {layout}{others}. Images: {self.images_url}; split file: {self.split_url}."
+            f"it must contain {layout}{other_folders}. Images: {self.images_url}; split file: {self.split_url}."
         )
 
     def _missing_images(self, root: Path, path: Path, keys: Sequence[str]) -> DataError:
@@ -137,8 +137,8 @@ def read_coop_split(path: Path, images: Images | None = None) -> DatasetSplits:
     except (OSError, ValueError) as error:
         raise DataError(f"Split file {path} cannot be read as JSON ({error}). Get it again from its source.") from error
     if not isinstance(content, dict) or set(content) != set(PARTS):
-        found = sorted(content) if isinstance(content, dict) else type(content).__name__
-        raise _malformed(path, f"it must be one object with the keys train, val and test, but has {found}")
+        keys = sorted(content) if isinstance(content, dict) else type(content).__name__
+        raise _malformed(path, f"it must be one object with the keys train, val and test, but has {keys}")
 
     names: dict[int, str] = {}
     first_seen: dict[str, str] = {}

@@ -68,27 +68,27 @@ class ImageFolders:
             if images.root.is_dir() and not images.missing(keys):
                 return images, layout
         for top in self.dataset_folders(data_root):
-            if (found := find_by_name(top, keys, self.folder_aliases)) is not None:
-                return ImageFiles(top, found), f"files of these names below {top.name}/"
+            if (places := find_by_name(top, keys, self.folder_aliases)) is not None:
+                return ImageFiles(top, places), f"files of these names below {top.name}/"
         return None
 
 
 def find_by_name(top: Path, keys: Sequence[str], folder_aliases: Mapping[str, Sequence[str]]) -> dict[str, str] | None:
     """The path below `top` of each key, or None unless every key is found exactly once."""
-    wanted: defaultdict[str, list[PurePosixPath]] = defaultdict(list)
+    keys_by_name: defaultdict[str, list[PurePosixPath]] = defaultdict(list)
     for key in keys:
         path = PurePosixPath(key)
-        wanted[path.name].append(path)
+        keys_by_name[path.name].append(path)
     files: defaultdict[str, list[PurePosixPath]] = defaultdict(list)
     for folder, _, names in os.walk(top):  # does not follow links, so circular links are harmless
         below = PurePosixPath(Path(folder).relative_to(top).as_posix())
         for name in names:
-            if name in wanted:
+            if name in keys_by_name:
                 files[name].append(below / name)
-    if set(files) != set(wanted):
+    if set(files) != set(keys_by_name):
         return None
-    found: dict[str, str] = {}
-    for name, paths in wanted.items():
+    place_of: dict[str, str] = {}
+    for name, paths in keys_by_name.items():
         for path in paths:
             matches = files[name]
             if len(paths) > 1 or len(matches) > 1:
@@ -96,8 +96,8 @@ def find_by_name(top: Path, keys: Sequence[str], folder_aliases: Mapping[str, Se
                 matches = _inside(files[name], [parent]) or _inside(files[name], folder_aliases.get(parent, ()))
             if len(matches) != 1:
                 return None
-            found[str(path)] = str(matches[0])
-    return found
+            place_of[str(path)] = str(matches[0])
+    return place_of
 
 
 def _inside(files: Sequence[PurePosixPath], folders: Sequence[str]) -> list[PurePosixPath]:
@@ -108,14 +108,14 @@ def image_names(folder: Path) -> tuple[list[str], list[str]]:
     """The images of a folder, and its other files; both sorted by name, without hidden files."""
     suffixes = image_suffixes()
     images: list[str] = []
-    others: list[str] = []
+    other_files: list[str] = []
     for entry in os.scandir(folder):
         if not entry.name.startswith("."):
             if Path(entry.name).suffix.lower() in suffixes:
                 images.append(entry.name)
             elif entry.is_file():
-                others.append(entry.name)
-    return sorted(images), sorted(others)
+                other_files.append(entry.name)
+    return sorted(images), sorted(other_files)
 
 
 def class_folders(folder: Path) -> list[str]:
@@ -175,8 +175,8 @@ def left_out_advice(left_out: Mapping[str, Sequence[str]], *, in_class_folders: 
     if said and set(left_out) <= _OF_CLASSES.keys():
         return " ".join(said)
     packages = {f"{suffix} files": (suffix, package) for suffix, package in PACKAGE_OF_SUFFIX.items()}
-    found = [packages[kind] for kind in left_out if kind in packages]
-    install = "".join(f"Run `pip install {name}` to read the {end} files. " for end, name in found)
+    needed_packages = [packages[kind] for kind in left_out if kind in packages]
+    install = "".join(f"Run `pip install {name}` to read the {end} files. " for end, name in needed_packages)
     if MISNAMED in left_out:
         install += "Rename images, for example with `convmv -f latin1 -t utf8 -r --notest`. "
     put = ", and put every image into the folder of its class" if in_class_folders else ""

@@ -123,7 +123,7 @@ def decode_image(content: bytes, where: object, decoding: Decoding = PUBLISHED) 
     - 16-bit integers (mode `I;16`, and `I` of PNG and PGM files) are divided by 257.
     - Other 32-bit integers (`I`) and floats (`F`) have no standard range, so it is inferred from the image's values:
       values in 0..1 (floats only) are multiplied by 255, values in 0..255 are kept, values in 0..65535 are divided by
-      257. Any other values are stretched: the image's smallest becomes 0 and its largest 255 (decision 11).
+      257. Any other values are stretched: the image's smallest becomes 0 and its largest 255.
 
     16-bit colour images need no rule: PIL itself reads their high bytes as 8-bit images.
 
@@ -215,8 +215,8 @@ def _number_of_tiles(file: BinaryIO) -> int:
         file.seek(8 if large else 4)
         file.seek(*_values(order + offset, file))
         (entries,) = _values(order + number, file)
-        found = (_values(order + entry, file) for _ in range(min(entries, 2**16)))
-        return max((count for tag, _, count, _ in found if tag in (273, 324)), default=0)
+        tags = (_values(order + entry, file) for _ in range(min(entries, 2**16)))
+        return max((count for tag, _, count, _ in tags if tag in (273, 324)), default=0)
     except (struct.error, OSError, OverflowError, ValueError):
         return 0  # a damaged file, which Pillow refuses
 
@@ -255,10 +255,10 @@ _current = _Current()
 
 @contextmanager
 def _remarks() -> Iterator[list[str]]:
-    found: list[str] = []
-    _current.remarks = found
+    remarks: list[str] = []
+    _current.remarks = remarks
     try:
-        yield found
+        yield remarks
     finally:
         _current.remarks = None
 
@@ -301,8 +301,8 @@ def _undecodable(content: bytes, where: object, decoding: Decoding, error: Excep
     if isinstance(error, MemoryError):
         return BadImageError(where, "needs more memory than there is", _SMALLER, "too large")
     if unknown:
-        known = ", ".join(readable_formats())
-        why = f"cannot be decoded (of no known format: {known}): it is damaged or not an image"
+        formats = ", ".join(readable_formats())
+        why = f"cannot be decoded (of no known format: {formats}): it is damaged or not an image"
         return BadImageError(where, why, decoding.advice, "not an image, or damaged")
     kind = "truncated" if "truncated" in str(error) else "damaged"
     why = f"is {kind} ({' '.join(str(error).split()) or type(error).__name__})"

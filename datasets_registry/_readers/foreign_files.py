@@ -78,10 +78,10 @@ def parse_json(content: bytes, most_values: int = MOST_VALUES, *, unique: bool =
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    values = dict(pairs)
+    if len(values) < len(pairs):
         raise ValueError("an object gives one name twice")
-    return found
+    return values
 
 
 def read_toml(path: Path, most: int = LARGEST_SETTINGS) -> dict[str, Any]:

@@ -38,29 +38,29 @@ def image_suffixes() -> frozenset[str]:
 @cache
 def readable_formats() -> Mapping[str, tuple[str, ...]]:
     """The formats whose decoders are installed, with their suffixes."""
-    found = set()
+    installed = set()
     for name in _MODULES:
         with suppress(ImportError):
             module = importlib.import_module(f"PIL.{name}ImagePlugin")
             if getattr(module, "SUPPORTED", True):
-                found.add(name.upper())
+                installed.add(name.upper())
     if not features.check_codec("jpg_2000"):
-        found.discard("JPEG2K")
-    found = {"JPEG2000" if name == "JPEG2K" else name for name in found} | register_plug_ins()
-    return {name: suffixes for name, suffixes in IMAGE_FORMATS.items() if name in found}
+        installed.discard("JPEG2K")
+    installed = {"JPEG2000" if name == "JPEG2K" else name for name in installed} | register_plug_ins()
+    return {name: suffixes for name, suffixes in IMAGE_FORMATS.items() if name in installed}
 
 
 @cache
 def register_plug_ins() -> frozenset[str]:
     """Register the installed plug-ins with Pillow; returns the formats that they add."""
-    found = set()
+    added = set()
     with suppress(ImportError):
         importlib.import_module("pillow_heif").register_heif_opener()
-        found.add("HEIF")
+        added.add("HEIF")
     with suppress(ImportError):
         importlib.import_module("pillow_avif")  # registers itself
-        found.add("AVIF")
-    return frozenset(found)
+        added.add("AVIF")
+    return frozenset(added)
 
 
 def needed_package(content: bytes) -> str | None:

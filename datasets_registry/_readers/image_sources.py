@@ -308,12 +308,12 @@ class RecordImages:
         try:
             with path.open("rb") as content:
                 content.seek(int(row) * self._record + self._label_bytes)
-                found = content.read(3 * self._side**2)
+                pixels = content.read(3 * self._side**2)
         except OSError as error:
             raise DataError(f"{path} cannot be read ({error}). Unpack the published archive again.") from error
-        if len(found) < 3 * self._side**2:
+        if len(pixels) < 3 * self._side**2:
             raise DataError(f"{path} has no record {row}. Unpack the published archive again.")
-        return found
+        return pixels
 
 
 def read_array(path: Path, name: str) -> NDArray[Any]:

@@ -71,8 +71,8 @@ def register_one_hot_dataset(
                     "Get the published table again."
                 )
             group = groups.get(key)
-            if group_pattern and (found := re.match(group_pattern, key)):
-                group = found[1]
+            if group_pattern and (match := re.match(group_pattern, key)):
+                group = match[1]
             samples.append(Sample(key, ones[0], group))
         return tuple(samples)
 

@@ -300,13 +300,13 @@ class Backbone:
 
     def class_tokens(self, classes: ClassSet, template: str, *, keep_underscores: bool = False) -> TokenizedTexts:
         """`tokenized` for the filled template of each class; the last few class lists are cached for later steps."""
-        key, kept = (classes, template, keep_underscores), self._class_tokens
-        if key not in kept:
-            kept[key] = self.tokenized(classes.texts(template, keep_underscores=keep_underscores))
-            while len(kept) > CLASS_LISTS:
-                kept.popitem(last=False)
-        kept.move_to_end(key)
-        return kept[key]
+        key, cached = (classes, template, keep_underscores), self._class_tokens
+        if key not in cached:
+            cached[key] = self.tokenized(classes.texts(template, keep_underscores=keep_underscores))
+            while len(cached) > CLASS_LISTS:
+                cached.popitem(last=False)
+        cached.move_to_end(key)
+        return cached[key]
 
     @in_precision
     def encode_prompts(

@@ -64,10 +64,10 @@ def parse_backbone(text: str) -> BackboneSpec:
         return BackboneSpec(arch, tag)
     if arch in OWN_CONFIGS:
         tags = ["random", DEMO_TAG] if arch == DEMO_ARCH else ["random"]
-    elif arch in (known := known_architectures()):
-        tags = ["random", *known[arch]]
+    elif arch in (architectures := known_architectures()):
+        tags = ["random", *architectures[arch]]
     else:
-        raise UnknownNameError("architecture", arch, known, _OF_ANOTHER_MODEL)
+        raise UnknownNameError("architecture", arch, architectures, _OF_ANOTHER_MODEL)
     if tag not in tags:
         raise UnknownNameError(f"weights of {arch}", tag, tags)
     return _checked(BackboneSpec(arch, tag))
@@ -108,11 +108,11 @@ def _local(arch: str, text: str) -> BackboneSpec:
             f"{problem} Give ARCH=FILE, such as ViT-B-32=weights.safetensors,quickgelu; options of a "
             f"file are quickgelu, gelu, preprocess=TAG and {', '.join(f'{name}=' for name in FIELDS)}."
         )
-    given = suffix.split(",")[1:]
-    activations = [option for option in given if option in ACTIVATIONS]
-    named = [option.partition("=")[::2] for option in given if option not in ACTIVATIONS]
-    options = dict(named)
-    if len(activations) > 1 or len(options) < len(named):
+    option_texts = suffix.split(",")[1:]
+    activations = [option for option in option_texts if option in ACTIVATIONS]
+    pairs = [option.partition("=")[::2] for option in option_texts if option not in ACTIVATIONS]
+    options = dict(pairs)
+    if len(activations) > 1 or len(options) < len(pairs):
         raise WeightsError(f"{arch}={text} has an option twice; give each once.")
     activation: Any = activations[0] if activations else None
     _checked(BackboneSpec(arch, "local", path, activation))
@@ -128,11 +128,11 @@ def _local(arch: str, text: str) -> BackboneSpec:
 def find_imported(tag: str) -> list[feature_bundle.FeatureBundle]:
     """The bundles made with the backbone `features.<tag>`; raises UnknownNameError if there are none."""
     bundles = feature_bundle.find_bundles()
-    mine = [bundle for bundle in bundles if bundle.facts.backbone == tag]
-    if not mine:
-        known = {bundle.facts.backbone for bundle in bundles}
-        raise UnknownNameError(f"backbone of imported features ({IMPORTED}.NAME)", tag, known)
-    return mine
+    matching = [bundle for bundle in bundles if bundle.facts.backbone == tag]
+    if not matching:
+        tags = {bundle.facts.backbone for bundle in bundles}
+        raise UnknownNameError(f"backbone of imported features ({IMPORTED}.NAME)", tag, tags)
+    return matching
 
 
 _BY_NAME = (
@@ -180,6 +180,8 @@ def family_of(arch: str, config: Mapping[str, Any]) -> str:
 def known_architectures() -> dict[str, list[str]]:
     """Every architecture by name, with the tags of its pretrained weights."""
     library = open_clip_names()
-    ours = {arch: ["drawn"] if arch == "ViT-demo" else [] for arch in OWN_CONFIGS}
-    theirs = {arch: list(library.list_pretrained_tags_by_model(arch)) for arch in library.list_models()}
-    return ours | {arch: [*theirs.get(arch, []), *published_tags(arch)] for arch in [*theirs, BIOMEDCLIP]}
+    own_tags = {arch: ["drawn"] if arch == "ViT-demo" else [] for arch in OWN_CONFIGS}
+    library_tags = {arch: list(library.list_pretrained_tags_by_model(arch)) for arch in library.list_models()}
+    return own_tags | {
+        arch: [*library_tags.get(arch, []), *published_tags(arch)] for arch in [*library_tags, BIOMEDCLIP]
+    }

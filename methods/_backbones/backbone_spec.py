@@ -184,26 +184,26 @@ class BackboneSpec:
 
     def _quick_gelu(self, config: dict[str, Any]) -> bool:
         """Whether the weights were trained with QuickGELU; raises WeightsError if this is unknown."""
-        named = bool(config.get("quick_gelu", False))
+        configured = bool(config.get("quick_gelu", False))
         if self.tag == "random":
-            return named
+            return configured
         if self.path is not None:
-            if self.activation is None and not named and "timm_model_name" not in config["vision_cfg"]:
+            if self.activation is None and not configured and "timm_model_name" not in config["vision_cfg"]:
                 raise WeightsError(
                     f"It is unknown whether {self.path} was trained with QuickGELU; write "
                     f"{self.arch}={self.path},quickgelu (OpenAI's weights) or ...,gelu."
                 )
-            if named and self.activation == "gelu":
+            if configured and self.activation == "gelu":
                 raise WeightsError(f"{self.arch} is a QuickGELU architecture, but {self.path} was given as gelu.")
-            return named or self.activation == "quickgelu"
+            return configured or self.activation == "quickgelu"
         if self.published is not None:
             return self.published.activation == "quickgelu"
         trained = bool(open_clip_names().get_pretrained_cfg(self.arch, self.tag).get("quick_gelu", False))
-        if named and not trained and self.arch.endswith("-quickgelu"):
+        if configured and not trained and self.arch.endswith("-quickgelu"):
             raise WeightsError(
                 f"{self.arch} means QuickGELU, but {self.tag!r} was trained with GELU; drop '-quickgelu'."
             )
-        return named or trained
+        return configured or trained
 
     @cached_property
     def preprocessing(self) -> Preprocessing:
@@ -308,5 +308,5 @@ class BackboneSpec:
             return None
         config = self.config["text_cfg" if tower == "text" else "vision_cfg"]
         layers = config.get("layers", 12)  # open_clip's default
-        named = "timm_model_name" in config or "hf_model_name" in config
-        return layers if isinstance(layers, int) and not named else None
+        has_other_library = "timm_model_name" in config or "hf_model_name" in config
+        return layers if isinstance(layers, int) and not has_other_library else None

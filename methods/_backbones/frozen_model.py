@@ -84,8 +84,8 @@ def with_half_weights(module: Any, dtype: torch.dtype) -> Any:
     if isinstance(module, nn.Linear | nn.Conv2d):
         names = set(module._parameters)
     else:
-        wanted = _PROJECTIONS + (_BESIDE_PATCHES if "conv1" in module._modules else ())
-        names = {name for name in wanted if name in module._parameters}
+        rounded = _PROJECTIONS + (_BESIDE_PATCHES if "conv1" in module._modules else ())
+        names = {name for name in rounded if name in module._parameters}
     _round(changed, names, dtype)
     changed._modules = {
         name: child if child is None or name == _UNUSED else with_half_weights(child, dtype)

@@ -76,36 +76,36 @@ class ImportedBackbone(Backbone):
                 features.
         """
         if classes.sentences is not None or template not in (classes.template, GENERIC_TEMPLATE):
-            asked = "sentences" if classes.sentences is not None else f"template {template!r}"
+            what = "sentences" if classes.sentences is not None else f"template {template!r}"
             raise BenchError(
-                f"{self.slug} has one imported text feature per class and cannot encode the {asked}; "
+                f"{self.slug} has one imported text feature per class and cannot encode the {what}; "
                 "leave templates and class texts at their defaults."
             )
         bundles = [bundle for bundle in self._bundles if classes.dataset in (None, bundle.facts.name)]
         if not bundles:
-            known = [bundle.facts.name for bundle in self._bundles]
-            raise UnknownNameError(f"dataset of {self.slug}", str(classes.dataset), known)
+            datasets = [bundle.facts.name for bundle in self._bundles]
+            raise UnknownNameError(f"dataset of {self.slug}", str(classes.dataset), datasets)
         return self._stored(classes.names, bundles)
 
     def _stored(self, names: Sequence[str], bundles: Sequence[feature_bundle.FeatureBundle]) -> Float[Tensor, "n dim"]:
-        found = {}
+        features = {}
         for bundle in bundles:
             row = {name: i for i, name in enumerate(bundle.facts.class_names)}
             row = {name.replace("_", " "): i for name, i in row.items()} | row  # also with spaces for underscores
             if set(names) <= row.keys():
-                found[bundle.facts.name] = bundle.text_features[[row[name] for name in names]]
-        if not found:
-            known = {name for bundle in bundles for name in bundle.facts.class_names}
-            unknown = [name for name in names if name not in known]
+                features[bundle.facts.name] = bundle.text_features[[row[name] for name in names]]
+        if not features:
+            known_names = {name for bundle in bundles for name in bundle.facts.class_names}
+            unknown = [name for name in names if name not in known_names]
             if unknown:
-                raise UnknownNameError("class of imported text features", unknown[0], known)
+                raise UnknownNameError("class of imported text features", unknown[0], known_names)
             raise BenchError(
                 f"No dataset of {self.slug} has text features of all these classes: {', '.join(names[:5])}."
             )
-        first, *others = found.values()
-        if not all(np.array_equal(first, other) for other in others):
+        first, *other_features = features.values()
+        if not all(np.array_equal(first, other) for other in other_features):
             raise BenchError(
-                f"{self.slug} has different text features for these classes in the datasets {', '.join(found)}; "
+                f"{self.slug} has different text features for these classes in the datasets {', '.join(features)}; "
                 "request them by the class set of one dataset (Backbone.class_texts)."
             )
         return torch.from_numpy(first).to(self._device)

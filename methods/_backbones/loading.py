@@ -38,10 +38,10 @@ class _Uninitialised(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        given = kwargs or {}
+        keywords = kwargs or {}
         if getattr(func, "__name__", "").endswith(("normal_", "uniform_")):  # also `kaiming_uniform_`
-            return args[0] if args else given["tensor"]
-        return func(*args, **given)
+            return args[0] if args else keywords["tensor"]
+        return func(*args, **keywords)
 
 
 def build_model(config: dict[str, Any], *, initialise: bool = True) -> nn.Module:
@@ -94,16 +94,16 @@ def load_state(model: nn.Module, state: dict[str, Tensor], where: str) -> None:
 
     Raises WeightsError naming the first few keys that are missing, unexpected, or of another shape.
     """
-    own = model.state_dict()
-    if "text.positional_embedding" in own and "positional_embedding" in state:
+    expected = model.state_dict()
+    if "text.positional_embedding" in expected and "positional_embedding" in state:
         state = open_clip().factory.convert_to_custom_text_state_dict(state)
     wrong = [
-        f"{k} is {tuple(state[k].shape)}, needs {tuple(own[k].shape)}"
-        for k in own
-        if k in state and own[k].shape != state[k].shape
+        f"{k} is {tuple(state[k].shape)}, needs {tuple(expected[k].shape)}"
+        for k in expected
+        if k in state and expected[k].shape != state[k].shape
     ]
-    missing = [f"{k} is missing" for k in own if k not in state]
-    extra = [f"{k} is unexpected" for k in state if k not in own]
+    missing = [f"{k} is missing" for k in expected if k not in state]
+    extra = [f"{k} is unexpected" for k in state if k not in expected]
     if "logit_bias is unexpected" in extra:
         raise WeightsError(UNEXPECTED_BIAS.format(where=where))
     if problems := wrong + missing + extra:
@@ -153,10 +153,10 @@ def demo_state_dict() -> dict[str, Tensor]:
 
 def unpack_weights(content: bytes, *, expected_sha256: str) -> dict[str, Tensor]:
     """The full state dict of a packed asset whose SHA-256 must be the expected one."""
-    found = hashlib.sha256(content).hexdigest()
-    if found != expected_sha256:
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != expected_sha256:
         raise BenchError(
-            f"Demo weights {DEMO_ASSET!r} have SHA-256 {found}, expected {expected_sha256}. "
+            f"Demo weights {DEMO_ASSET!r} have SHA-256 {digest}, expected {expected_sha256}. "
             "Install the package again, or put the new digest into DEMO_SHA256 after training."
         )
     state = {name: tensor.float() for name, tensor in load_safetensors(content).items() if name != "token_ids"}

@@ -127,16 +127,16 @@ def file_sha(path: Path) -> "hashlib._Hash":
 
 def _read_config(file: Path) -> dict[str, Any]:
     try:
-        found = foreign_files.read_json(file, LARGEST_CONFIGURATION)
-        parts = found["model_cfg"]["embed_dim"], found["model_cfg"]["vision_cfg"], found["model_cfg"]["text_cfg"]
+        config = foreign_files.read_json(file, LARGEST_CONFIGURATION)
+        parts = config["model_cfg"]["embed_dim"], config["model_cfg"]["vision_cfg"], config["model_cfg"]["text_cfg"]
         valid = isinstance(parts[0], int) and all(isinstance(part, dict) for part in parts[1:])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"{file} is not a configuration of open_clip ({type(error).__name__}: {error}).") from error
     if not valid:
         raise WeightsError(f"{file} is not a configuration of open_clip: model_cfg has a part of the wrong type.")
-    if wrong := _impossible(found["model_cfg"], "model_cfg"):
+    if wrong := _impossible(config["model_cfg"], "model_cfg"):
         raise WeightsError(f"{file} is not a configuration of a model that exists: {wrong}.")
-    return dict(found)
+    return dict(config)
 
 
 _LARGEST = {
@@ -149,11 +149,13 @@ def _impossible(value: object, name: str) -> str | None:
     """The first number of a configuration that is too large to build a model with; None if there is none."""
     most = _LARGEST.get(name.rpartition(".")[2], LARGEST_NUMBER)
     if isinstance(value, dict):
-        return next((found for key, item in value.items() if (found := _impossible(item, f"{name}.{key}"))), None)
+        return next(
+            (impossible for key, item in value.items() if (impossible := _impossible(item, f"{name}.{key}"))), None
+        )
     if isinstance(value, list) and len(value) > MOST_LAYERS:
         return f"{name} has {len(value)} entries, and at most {MOST_LAYERS} are allowed"
     if isinstance(value, list):
-        return next((found for item in value if (found := _impossible(item, name))), None)
+        return next((impossible for item in value if (impossible := _impossible(item, name))), None)
     if isinstance(value, int | float) and not abs(value) <= most:
         return f"{name} is {value}, and at most {most} is allowed"
     return None

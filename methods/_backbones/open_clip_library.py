@@ -58,7 +58,7 @@ def _factory() -> Any:
 def _names_of(file: Path, known: Mapping[str, Any]) -> dict[str, Any]:
     """`known` and the names that a file defines, which is run without imports from outside the standard library."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    tree.body = [one for one in tree.body if not isinstance(one, ast.Try) and _is_standard(one)]
+    tree.body = [statement for statement in tree.body if not isinstance(statement, ast.Try) and _is_standard(statement)]
     names = dict(known) | {"__file__": str(file)}
     exec(compile(tree, file, "exec", flags=annotations.compiler_flag), names)
     return names
@@ -69,5 +69,5 @@ def _is_standard(statement: ast.stmt) -> bool:
     if isinstance(statement, ast.ImportFrom):
         return not statement.level and statement.module in sys.stdlib_module_names
     if isinstance(statement, ast.Import):
-        return all(one.name in sys.stdlib_module_names for one in statement.names)
+        return all(alias.name in sys.stdlib_module_names for alias in statement.names)
     return True

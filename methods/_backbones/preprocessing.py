@@ -61,9 +61,9 @@ def preprocessing_of_config(described: Mapping[str, Any], *, where: str) -> Prep
 
 
 def _preprocessing(facts: Mapping[str, Any], where: str) -> Preprocessing:
-    given = {name: facts[name] for name in FIELDS if facts.get(name) is not None}
-    given |= {name: tuple(given[name]) for name in ("mean", "std") if isinstance(given.get(name), list)}
-    return Preprocessing(**_checked(given, where))
+    stated = {name: facts[name] for name in FIELDS if facts.get(name) is not None}
+    stated |= {name: tuple(stated[name]) for name in ("mean", "std") if isinstance(stated.get(name), list)}
+    return Preprocessing(**_checked(stated, where))
 
 
 def preprocessing_of_file(arch: str, options: Mapping[str, str], *, where: str) -> Preprocessing:
@@ -78,24 +78,27 @@ def preprocessing_of_file(arch: str, options: Mapping[str, str], *, where: str) 
         WeightsError: for a value that is not allowed, or that is not given although the tags differ.
         UnknownNameError: for an unknown tag.
     """
-    given = _checked({name: _value(name, text) for name, text in options.items() if name != "preprocess"}, where)
+    stated = _checked({name: _value(name, text) for name, text in options.items() if name != "preprocess"}, where)
     tags = open_clip_names().list_pretrained_tags_by_model(arch)
     if "preprocess" in options:
-        if options["preprocess"] not in (known := [*tags, *published_tags(arch)]):
-            raise UnknownNameError(f"weights of {arch}", options["preprocess"], known)
+        if options["preprocess"] not in (allowed := [*tags, *published_tags(arch)]):
+            raise UnknownNameError(f"weights of {arch}", options["preprocess"], allowed)
         tags = [options["preprocess"]]
-    found: dict[Preprocessing, str] = {}
+    tag_of: dict[Preprocessing, str] = {}
     for tag in tags:
-        found.setdefault(replace(preprocessing_of_tag(arch, tag), **given), tag)
-    if len(found) > 1:
-        differ = [name for name in FIELDS if len({getattr(one, name) for one in found}) > 1]
-        shown = {tag: ",".join(f"{name}={_text(getattr(one, name))}" for name in differ) for one, tag in found.items()}
+        tag_of.setdefault(replace(preprocessing_of_tag(arch, tag), **stated), tag)
+    if len(tag_of) > 1:
+        differ = [name for name in FIELDS if len({getattr(preprocessing, name) for preprocessing in tag_of}) > 1]
+        texts = {
+            tag: ",".join(f"{name}={_text(getattr(preprocessing, name))}" for name in differ)
+            for preprocessing, tag in tag_of.items()
+        }
         raise WeightsError(
             f"It is unknown how the images of {where} were preprocessed, because the pretrained weights of {arch} "
-            f"differ ({'; '.join(f'{tag}: {values}' for tag, values in shown.items())}). Write {where},preprocess=TAG "
-            f"with the tag of the same preprocessing, or give the values, such as {where},{next(iter(shown.values()))}."
+            f"differ ({'; '.join(f'{tag}: {values}' for tag, values in texts.items())}). Write {where},preprocess=TAG "
+            f"with the tag of the same preprocessing, or give the values, such as {where},{next(iter(texts.values()))}."
         )
-    return next(iter(found), replace(OPENAI_PREPROCESSING, **given))
+    return next(iter(tag_of), replace(OPENAI_PREPROCESSING, **stated))
 
 
 def _value(name: str, text: str) -> object:

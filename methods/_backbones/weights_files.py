@@ -57,11 +57,11 @@ def fetch_weights(spec: BackboneSpec) -> Path | None:
         return hub_weights(spec.repository)
     activation = "quickgelu" if spec.config["quick_gelu"] else "gelu"
     advice = f"With a copy on disk, give -b '{spec.arch}=FILE,{activation},preprocess={spec.tag}'."
-    if (mine := spec.published) is not None and mine.archive:
-        advice = f"Or unpack {mine.archive}. {advice}"
-    source = {} if mine is not None else open_clip().get_pretrained_cfg(spec.arch, spec.tag)
+    if (published := spec.published) is not None and published.archive:
+        advice = f"Or unpack {published.archive}. {advice}"
+    source = {} if published is not None else open_clip().get_pretrained_cfg(spec.arch, spec.tag)
     try:
-        return Path(open_clip().download_pretrained(source)) if mine is None else _fetch_published(mine)
+        return Path(open_clip().download_pretrained(source)) if published is None else _fetch_published(published)
     except Exception as error:  # open_clip, urllib and the hub client share no base class
         first = " ".join(str(error).split())[:200]
         raise WeightsError(
@@ -75,8 +75,12 @@ def has_weights(spec: BackboneSpec) -> bool:
         return True
     if spec.arch == HUB_ARCH:
         return _in_cache(spec.repository, HUB_WEIGHTS)
-    if (mine := spec.published) is not None:
-        return _unpacked(mine).is_file() if mine.archive else _in_cache(mine.repository, [mine.file], mine.revision)
+    if (published := spec.published) is not None:
+        return (
+            _unpacked(published).is_file()
+            if published.archive
+            else _in_cache(published.repository, [published.file], published.revision)
+        )
     source = open_clip_names().get_pretrained_cfg(spec.arch, spec.tag)
     repository, _, name = str(source.get("hf_hub") or "").rpartition("/")
     files = [name, str(Path(name).with_suffix(".safetensors"))] if name else HUB_WEIGHTS

@@ -54,9 +54,9 @@ def returned(function: Any, value: ValueT | None) -> ValueT:
     """
     if value is not None and not (isinstance(value, Tensor) and not value.is_floating_point()):
         return value
-    found = function.func if isinstance(function, partial) else function
-    found = found if hasattr(found, "__qualname__") else type(found).__call__
-    place = f"{found.__qualname__.replace('<locals>.', '')} ({code_place(found)})"
+    callee = function.func if isinstance(function, partial) else function
+    callee = callee if hasattr(callee, "__qualname__") else type(callee).__call__
+    place = f"{callee.__qualname__.replace('<locals>.', '')} ({code_place(callee)})"
     if value is None:
         raise MethodError(f"{place} returned None; it lacks a `return`.")
     raise MethodError(f"{place} returned {str(value.dtype).removeprefix('torch.')}; return floating-point scores.")

@@ -80,8 +80,8 @@ class MethodFacts(MethodTraits):
     def choices(self) -> Mapping[str, tuple[Any, ...]]:
         """The allowed values of each setting that is a choice."""
         schemas = {key: setting.schema for key, setting in self.settings.items()}
-        found = {key: (s["const"],) if "const" in s else tuple(s.get("enum", ())) for key, s in schemas.items()}
-        return {key: values for key, values in found.items() if values}
+        choices = {key: (s["const"],) if "const" in s else tuple(s.get("enum", ())) for key, s in schemas.items()}
+        return {key: values for key, values in choices.items() if values}
 
     def settled(self, protocol: EvalProtocol, changes: Mapping[str, Any] | None = None) -> CheckedSettings:
         """The published settings for a protocol with changes. Raises pydantic's ValidationError for invalid ones.
@@ -97,9 +97,9 @@ class MethodFacts(MethodTraits):
         values = defaults | dict(published) | dict(changes or {})
         if changes and isinstance(table := values.get("by_dataset"), Mapping):
             values["by_dataset"] = without_fields(table, changes) or None
-        omitted = {key for key, one in self.settings.items() if one.left_out and values[key] == defaults[key]}
-        kept = {key: value for key, value in values.items() if key not in omitted}
-        return CheckedSettings(kept, **self.rules.get(protocol, {}))
+        omitted = {key for key, setting in self.settings.items() if setting.left_out and values[key] == defaults[key]}
+        recorded = {key: value for key, value in values.items() if key not in omitted}
+        return CheckedSettings(recorded, **self.rules.get(protocol, {}))
 
 
 def facts_of(method: type[Method[Any]]) -> MethodFacts:
@@ -122,7 +122,7 @@ def facts_of(method: type[Method[Any]]) -> MethodFacts:
         settings=_settings(info),
         teaches=getattr(method, "one_pair", False),  # only methods with two towers have it
         closable=info.config.closed_vocabulary is not MethodConfig.closed_vocabulary,
-        rules={protocol: found for protocol, found in rules.items() if found},
+        rules={protocol: rule for protocol, rule in rules.items() if rule},
     )
 
 
@@ -138,15 +138,15 @@ def _settings(info: MethodInfo) -> dict[str, MethodSetting]:
     config = info.config
     schemas = config.model_json_schema(mode="validation").get("properties", {})
     recorded = config.model_validate(config().model_dump()).model_dump(mode="json")
-    found = {}
+    settings = {}
     tables = [config().by_dataset, *(values.get("by_dataset") for values in info.config_by_protocol.values())]
     for key in config.model_fields:
         if key == "by_dataset" and not any(tables):
             continue
         schema = {name: value for name, value in schemas[key].items() if name != "title"}
         schema |= {"default": recorded[key]} if key in recorded else {}
-        found[key] = MethodSetting(schema, key not in recorded)
-    return found
+        settings[key] = MethodSetting(schema, key not in recorded)
+    return settings
 
 
 def _tuples(value: Any) -> Any:
@@ -175,17 +175,17 @@ def facts_file_text(registry: MethodRegistry, names: Sequence[str]) -> str:
     """
     methods = {name: facts_as_json(facts_of(registry.get(name))) for name in names}
     wrappers: dict[str, Any] = {}
-    for wrapper, found in registry.wrappers.items():
-        refused = {host: reason for host in names if (reason := found.host_conflict(registry.get(host)))}
+    for wrapper, wrapping in registry.wrappers.items():
+        refused = {host: reason for host in names if (reason := wrapping.host_conflict(registry.get(host)))}
         hosts = {
             host: _changes(methods[host], facts_as_json(facts_of(registry.get(f"{wrapper}:{host}"))))
             for host in names
             if host not in refused
         }
-        first, *others = hosts.values()
-        shared = {key: value for key, value in first.items() if all(key in o and o[key] == value for o in others)}
-        own = {host: {key: value for key, value in all_.items() if key not in shared} for host, all_ in hosts.items()}
-        wrappers[wrapper] = {"shared": shared, "hosts": own, "refused": refused}
+        first, *other_hosts = hosts.values()
+        shared = {key: value for key, value in first.items() if all(key in o and o[key] == value for o in other_hosts)}
+        added = {host: {key: value for key, value in all_.items() if key not in shared} for host, all_ in hosts.items()}
+        wrappers[wrapper] = {"shared": shared, "hosts": added, "refused": refused}
     return f'{{\n"methods": {_lines(methods)},\n"wrappers": {_lines(wrappers)}\n}}\n'
 
 
@@ -196,38 +196,38 @@ def _lines(entries: Mapping[str, Any]) -> str:
 
 def _changes(host: Mapping[str, Any], wrapped: Mapping[str, Any]) -> dict[str, Any]:
     """What is different in `wrapped`, key by key also within mappings; None for a key that it lacks."""
-    found: dict[str, Any] = {key: None for key in host if key not in wrapped}
+    differing: dict[str, Any] = {key: None for key in host if key not in wrapped}
     for key, value in wrapped.items():
         if isinstance(value, dict) and isinstance(host.get(key), dict):
-            found |= {key: changes} if (changes := _changes(host[key], value)) else {}
+            differing |= {key: changes} if (changes := _changes(host[key], value)) else {}
         elif key not in host or host[key] != value:
-            found[key] = value
-    return found
+            differing[key] = value
+    return differing
 
 
 def _changed(host: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """`host` with the changes that `_changes` found."""
-    found = dict(host)
+    changed = dict(host)
     for key, value in changes.items():
         old = host.get(key)
-        found[key] = _changed(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+        changed[key] = _changed(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
         if value is None:
-            del found[key]
-    return found
+            del changed[key]
+    return changed
 
 
 @cache
 def stored_facts() -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
     """The content of the file, which is read once: `methods` and `wrappers` by name, see `facts_file_text`."""
     text = resources.files("methods").joinpath("_assets", FACTS_FILE).read_text(encoding="utf-8")
-    found: Mapping[str, Mapping[str, Mapping[str, Any]]] = json.loads(text)
-    return found
+    stored: Mapping[str, Mapping[str, Mapping[str, Any]]] = json.loads(text)
+    return stored
 
 
 def _wrapped_facts(wrapper: str, host: str) -> MethodFacts:
     """The stored facts of a wrapper around a host that it fits."""
-    found = stored_facts()["wrappers"][wrapper]
-    values = _changed(_changed(stored_facts()["methods"][host], found["shared"]), found["hosts"][host])
+    stored = stored_facts()["wrappers"][wrapper]
+    values = _changed(_changed(stored_facts()["methods"][host], stored["shared"]), stored["hosts"][host])
     settings = values.get("settings", {})
     # the first field of every configuration, also where only the wrapper has values by dataset
     first = {key: settings[key] for key in ("by_dataset",) if key in settings}
@@ -261,10 +261,12 @@ class MethodFactsRegistry(Registry[MethodFacts]):
     @property
     def entries(self) -> dict[str, MethodFacts]:
         """All facts by name."""
-        known = super().entries
+        shipped = super().entries
         loaded = sys.modules.get("methods._base.registry")
-        here = {} if loaded is None else loaded.METHODS.registered
-        return known | {name: self._read(cls) for name, cls in here.items() if name not in stored_facts()["methods"]}
+        registered = {} if loaded is None else loaded.METHODS.registered
+        return shipped | {
+            name: self._read(cls) for name, cls in registered.items() if name not in stored_facts()["methods"]
+        }
 
     def get(self, name: str) -> MethodFacts:
         """The facts of the method of that name, or of `wrapper:host`.
@@ -278,12 +280,12 @@ class MethodFactsRegistry(Registry[MethodFacts]):
         if name in self._wrapped:
             return self._wrapped[name]
         stored = stored_facts()
-        known = stored["wrappers"].get(wrapper)
-        if known is not None and host in known["hosts"]:
+        facts_of_wrapper = stored["wrappers"].get(wrapper)
+        if facts_of_wrapper is not None and host in facts_of_wrapper["hosts"]:
             facts = _wrapped_facts(wrapper, host)
-        elif known is not None and host in known["refused"]:
-            refuse_host(wrapper, host, known["refused"][host], known["hosts"])
-        elif known is None and len(self) == len(stored["methods"]):
+        elif facts_of_wrapper is not None and host in facts_of_wrapper["refused"]:
+            refuse_host(wrapper, host, facts_of_wrapper["refused"][host], facts_of_wrapper["hosts"])
+        elif facts_of_wrapper is None and len(self) == len(stored["methods"]):
             raise UnknownNameError("wrapper method", wrapper, stored["wrappers"])
         else:  # the host or the wrapper is from another package
             facts = self._read(_imported(name))

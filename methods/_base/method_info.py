@@ -271,25 +271,25 @@ class MethodTraits(ABC):
     @property
     def extras(self) -> tuple[Extra, ...]:
         """What it sees besides the labelled images with its published settings, in the order of `Extra`."""
-        found: set[str] = set(self.uses)
-        found |= {"test stream"} if self.reads_test_stream else set()
-        found |= {"unlabelled images"} if self.needs_pool else set()
-        found |= {"teacher"} if self.needs_teacher else set()
+        extras: set[str] = set(self.uses)
+        extras |= {"test stream"} if self.reads_test_stream else set()
+        extras |= {"unlabelled images"} if self.needs_pool else set()
+        extras |= {"teacher"} if self.needs_teacher else set()
         published = self.settled(self.usual_protocol).values
-        found |= {"validation labels"} if published.get("selection") == "validation" else set()
-        return tuple(extra for extra in get_args(Extra) if extra in found)
+        extras |= {"validation labels"} if published.get("selection") == "validation" else set()
+        return tuple(extra for extra in get_args(Extra) if extra in extras)
 
     @property
     def year(self) -> int | None:
         """Year of its paper, from the citation."""
-        found = _YEAR.search(self.citation)
-        return int(found[1]) if found else None
+        match = _YEAR.search(self.citation)
+        return int(match[1]) if match else None
 
     @property
     def venue(self) -> str:
         """Conference or journal of its paper, from the citation; `arXiv` for a preprint."""
-        found = _VENUE.search(self.citation)
-        return found[1] if found and "arXiv" not in found[1] else "arXiv" if self.paper else ""
+        match = _VENUE.search(self.citation)
+        return match[1] if match and "arXiv" not in match[1] else "arXiv" if self.paper else ""
 
     @property
     def usual_protocol(self) -> EvalProtocol:
@@ -335,8 +335,8 @@ class MethodInfo(MethodTraits):
     def __new__(cls, **given: Any) -> MethodInfo:
         """Raises RegistrationError for a field that does not exist, with what to write instead."""
         for name in given:
-            if name not in {known.name for known in fields(cls)}:
-                hint = REPLACED_FIELDS.get(name) or did_you_mean(name, [known.name for known in fields(cls)])
+            if name not in {info_field.name for info_field in fields(cls)}:
+                hint = REPLACED_FIELDS.get(name) or did_you_mean(name, [info_field.name for info_field in fields(cls)])
                 raise RegistrationError(f"MethodInfo has no field {name!r}. {hint}".strip())
         for name, kind in (("uses", Extra), ("needs", Needs), ("tower_use", TowerUse)):
             for value in given.get(name, ()):
@@ -348,7 +348,9 @@ class MethodInfo(MethodTraits):
     def choices(self) -> Mapping[str, tuple[Any, ...]]:
         """The allowed values of each setting that is a choice."""
         settings = self.config.model_fields.items()
-        return {key: get_args(one.annotation) for key, one in settings if get_origin(one.annotation) is Literal}
+        return {
+            key: get_args(setting.annotation) for key, setting in settings if get_origin(setting.annotation) is Literal
+        }
 
     @property
     def parameter_formula(self) -> str:
@@ -418,24 +420,24 @@ _VENUE = re.compile(r"\b(?:booktitle|journal)\s*=\s*\{([^}]+)\}")
 def parity_record() -> Mapping[str, float]:
     """By method, the largest difference from the official logits, relative to the largest official logit."""
     text = resources.files("methods").joinpath("_assets", PARITY_FILE).read_text()
-    found: dict[str, float] = json.loads(text)
-    return found
+    record: dict[str, float] = json.loads(text)
+    return record
 
 
 @cache
 def formula_tests() -> Mapping[str, str]:
     """By method, the test in `tests/methods/` that compares it with a direct implementation of its formula."""
     text = resources.files("methods").joinpath("_assets", "formula_tests.json").read_text()
-    found: dict[str, str] = json.loads(text)
-    return found
+    tests: dict[str, str] = json.loads(text)
+    return tests
 
 
 @cache
 def official_runs() -> Mapping[str, str]:
     """By method, the official code that gave its predictions on the same images (docs on parity)."""
     text = resources.files("methods").joinpath("_assets", "official_runs.json").read_text()
-    found: dict[str, str] = json.loads(text)
-    return found
+    runs: dict[str, str] = json.loads(text)
+    return runs
 
 
 def refuse_host(wrapper: str, host: str, reason: str, fitting: Iterable[str]) -> NoReturn:

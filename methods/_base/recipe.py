@@ -38,23 +38,25 @@ def checked_table(
 
     Raises ValueError for an invalid value, or one of a field in `shared`, which all datasets share.
     """
-    found = {}
-    for name, own in table.items():
-        if barred := own.keys() & shared:
+    checked_values = {}
+    for name, values in table.items():
+        if barred := values.keys() & shared:
             raise ValueError(f"by_dataset of {name} has {min(barred)}, which all datasets share.")
         try:
-            checked = model.model_validate(own)
+            checked = model.model_validate(values)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             raise ValueError(f"{'.'.join(map(str, (name, *first['loc'])))}: {first['msg']}.") from error
-        found[name] = {key: getattr(checked, key) for key in own}
-    return found
+        checked_values[name] = {key: getattr(checked, key) for key in values}
+    return checked_values
 
 
 def without_fields(table: Mapping[str, Mapping[str, Any]], fields: Container[str]) -> dict[str, dict[str, Any]]:
     """Values of fields by dataset without these fields: a value that is set holds on every dataset."""
-    found = {name: {key: value for key, value in own.items() if key not in fields} for name, own in table.items()}
-    return {name: own for name, own in found.items() if own}
+    remaining = {
+        name: {key: value for key, value in values.items() if key not in fields} for name, values in table.items()
+    }
+    return {name: values for name, values in remaining.items() if values}
 
 
 def own_values(table: Mapping[str, Mapping[str, Any]], dataset: str, shots: int) -> dict[str, Any]:
@@ -123,15 +125,15 @@ class Recipe(BaseModel):
 
         A spec stores the whole table: one recipe for all datasets. Epochs of the dataset hold for any number of shots.
         """
-        own = self.by_dataset.get(name, {})
-        epochs: dict[str, Any] = {"epochs_by_shots": {}} if "epochs" in own else {}
-        return self.model_copy(update={"by_dataset": {}} | epochs | own)
+        of_dataset = self.by_dataset.get(name, {})
+        epochs: dict[str, Any] = {"epochs_by_shots": {}} if "epochs" in of_dataset else {}
+        return self.model_copy(update={"by_dataset": {}} | epochs | of_dataset)
 
     def for_shots(self, shots: int) -> Recipe:
         """The recipe with the values for that many shots, so that identical training has identical recipes."""
         names = dict.fromkeys(name.partition("@")[0] for name in self.by_dataset)
-        found = {name: own_values(self.by_dataset, name, shots) for name in names}
-        table = {name: own for name, own in found.items() if own}
+        by_dataset = {name: own_values(self.by_dataset, name, shots) for name in names}
+        table = {name: values for name, values in by_dataset.items() if values}
         return self.model_copy(update={"epochs": self.epochs_for(shots), "epochs_by_shots": {}, "by_dataset": table})
 
     @property

@@ -11,6 +11,7 @@ from datasets_registry import (
     UnknownNameError,
     import_catalogue,
     load_entry_points,
+    load_method_files,
 )
 from methods._base.method import Method
 from methods._base.method_info import MethodInfo, refuse_host
@@ -21,6 +22,7 @@ def _load_catalogue() -> None:
 
     import_catalogue(methods.__name__, methods.__path__, METHODS)
     load_entry_points(METHODS_GROUP, METHODS)
+    load_method_files(METHODS)
 
 
 @dataclass(frozen=True)
@@ -66,17 +68,17 @@ class MethodRegistry(Registry[type[Method[Any]]]):
         if not colon:
             return super().get(name)
         inner = super().get(host)  # loads the catalogue, and the wrappers with it
-        found = self._wrappers.get(wrapper)
-        if found is None:
+        wrapping = self._wrappers.get(wrapper)
+        if wrapping is None:
             raise UnknownNameError("wrapper method", wrapper, self._wrappers)
-        if reason := found.host_conflict(inner):
+        if reason := wrapping.host_conflict(inner):
             refuse_host(
                 wrapper,
                 host,
                 reason,
-                [fit for fit, cls in sorted(self.entries.items()) if not found.host_conflict(cls)],
+                [fit for fit, cls in sorted(self.entries.items()) if not wrapping.host_conflict(cls)],
             )
-        return found.around(inner)
+        return wrapping.around(inner)
 
     def infos(self) -> list[MethodInfo]:
         """Facts of all methods, sorted by name; wrappers appear only around their default host."""

@@ -27,12 +27,12 @@ class TrainableMethod(Method[ConfigT]):
 
     def check_prepared(self) -> None:
         super().check_prepared()
-        if not isinstance(found := getattr(self, "trainable", None), nn.Module):
+        if not isinstance(trainable := getattr(self, "trainable", None), nn.Module):
             place = code_place(type(self).prepare)
             raise MethodError(
                 f"{self.info.name}: after prepare ({place}), `self.trainable` is "
-                f"{'not set' if found is None else type(found).__name__}; make it an nn.Module with all learned "
-                "tensors, such as nn.ParameterDict."
+                f"{'not set' if trainable is None else type(trainable).__name__}; make it an nn.Module with all "
+                "learned tensors, such as nn.ParameterDict."
             )
 
     def learned_parameters(self) -> int:
@@ -101,10 +101,10 @@ class TrainableMethod(Method[ConfigT]):
         loss = self.loss(batch)
         if not loss.requires_grad:
             functions = (type(self).loss, type(self).loss_terms, type(self).classifier)
-            own = next(function for function in functions if function.__module__ != __name__)
+            overridden = next(function for function in functions if function.__module__ != __name__)
             raise MethodError(
-                f"{self.info.name}: no tensor of `trainable` reaches the loss of {code_place(own)}; look for detach(), "
-                ".data, .item() or no_grad()."
+                f"{self.info.name}: no tensor of `trainable` reaches the loss of {code_place(overridden)}; look for "
+                "detach(), .data, .item() or no_grad()."
             )
         torch.autograd.backward(loss, torch.ones_like(loss))
         return loss

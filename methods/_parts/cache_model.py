@@ -175,8 +175,8 @@ class CacheMethod(GridSearchMethod[CacheConfig]):
             return state["keys"][None]
 
         self.prepare(SupportView(classes, state["labels"], 1, lambda: state["keys"], views))
-        kept = {name: state[name] for name in ("keys", "alpha", "beta")}
-        self.cache.load_state_dict(self.cache.state_dict() | kept)
+        stored = {name: state[name] for name in ("keys", "alpha", "beta")}
+        self.cache.load_state_dict(self.cache.state_dict() | stored)
 
     def selected(self, classes: ClassSet) -> Classifier:  # noqa: ARG002
         return cache_classifier(self.cache)

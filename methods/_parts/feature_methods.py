@@ -75,9 +75,11 @@ def template_features(
     """
     if classes.sentences is not None:
         return backbone.class_texts(classes, classes.template)[None]
-    named = {"own": (classes.template,), **TEMPLATE_LISTS}
-    filled = [template for entry in templates for template in named.get(entry, (entry,))]
-    return torch.stack([backbone.class_texts(classes, one, keep_underscores=keep_underscores) for one in filled])
+    lists = {"own": (classes.template,), **TEMPLATE_LISTS}
+    filled = [template for entry in templates for template in lists.get(entry, (entry,))]
+    return torch.stack(
+        [backbone.class_texts(classes, template, keep_underscores=keep_underscores) for template in filled]
+    )
 
 
 def logits_accuracy(logits: Float[Tensor, "n n_cls"], labels: Int[Tensor, " n"]) -> float:
@@ -174,8 +176,8 @@ def correct_by_weight(
 
 def first_best(counts: Sequence[Tensor]) -> int:
     """Index of the first maximum in the concatenated counts."""
-    found: list[int] = torch.cat(list(counts)).tolist()
-    return found.index(max(found))
+    all_counts: list[int] = torch.cat(list(counts)).tolist()
+    return all_counts.index(max(all_counts))
 
 
 class GridSearchMethod(Method[ConfigT]):

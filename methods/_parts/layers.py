@@ -39,7 +39,7 @@ class drawn_from(TorchDispatchMode):  # type: ignore[no-untyped-call]  # noqa: N
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Torch's function, with the generator if it takes one and got none."""
         kwargs = dict(kwargs or {})
-        if kwargs.get("generator") is None and any(taken.name == "generator" for taken in func._schema.arguments):
+        if kwargs.get("generator") is None and any(argument.name == "generator" for argument in func._schema.arguments):
             kwargs["generator"] = self.generator
         return func(*args, **kwargs)
 

@@ -62,15 +62,15 @@ class ClassText:
         return tuple(tuple(template.replace("{}", name) for template in templates) for name in spoken)
 
     def _descriptions(self, info: DatasetInfo, names: Sequence[str]) -> Sentences:
-        found = [self.described.get(_comparable_name(name)) for name in names]
-        absent = [name for name, sentences in zip(names, found, strict=True) if not sentences]
+        descriptions = [self.described.get(_comparable_name(name)) for name in names]
+        absent = [name for name, sentences in zip(names, descriptions, strict=True) if not sentences]
         if absent:
             raise DataError(
                 f"Descriptions {self.source} have no sentence for {len(absent)} of the {len(names)} classes of "
                 f"{info.name!r}, for example {', '.join(map(repr, absent[:_MISSING_SHOWN]))}. Add them; a key is the "
                 f"class name, in any case, with spaces or underscores."
             )
-        return tuple(sentences for sentences in found if sentences)
+        return tuple(sentences for sentences in descriptions if sentences)
 
 
 def parse_class_text(text: str | None) -> ClassText | None:
@@ -115,7 +115,9 @@ def _read_descriptions(path: Path) -> ClassText:
     sentences: dict[str, tuple[str, ...]] = {}
     for name, value in described.items():
         listed = [value] if isinstance(value, str) else value
-        if not isinstance(listed, list) or not all(isinstance(one, str) and one.strip() for one in listed):
+        if not isinstance(listed, list) or not all(
+            isinstance(sentence, str) and sentence.strip() for sentence in listed
+        ):
             raise DataError(f"Descriptions {path}: class {name!r} must have a list of sentences; correct that entry.")
         if _comparable_name(name) in sentences:
             raise DataError(f"Descriptions {path} contain class {name!r} twice; keep one entry.")

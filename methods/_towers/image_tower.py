@@ -137,8 +137,8 @@ class TimmTower(ImageTower):
         return self.blocks[i](tokens)
 
     def pool(self, tokens: Tensor, n_prompts: int) -> Tensor:
-        kept = tokens[:, :-n_prompts] if n_prompts and self.trunk.attn_pool is None else tokens
-        return self.trunk.fc_norm(self.trunk.pool(self.trunk.norm(kept)))
+        without_prompts = tokens[:, :-n_prompts] if n_prompts and self.trunk.attn_pool is None else tokens
+        return self.trunk.fc_norm(self.trunk.pool(self.trunk.norm(without_prompts)))
 
     def project_to_joint_space(self, pooled: Tensor) -> Tensor:
         return self.visual.head(self.trunk.head(pooled))

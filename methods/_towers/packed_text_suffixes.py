@@ -83,8 +83,8 @@ def _pack(lengths: tuple[int, ...], n_suffix: int, row: int, device: torch.devic
     sees &= (owner >= 0)[:, :, None]
     # padding attends to itself, so that no softmax is empty
     sees |= np.eye(size, dtype=bool) & (owner < 0)[:, :, None]
-    there = [on_device(torch.from_numpy(array), device) for array in (source, sees, ends)]
-    return Packing(there[0], there[1], there[2])
+    tensors = [on_device(torch.from_numpy(array), device) for array in (source, sees, ends)]
+    return Packing(tensors[0], tensors[1], tensors[2])
 
 
 def prefix_states(

@@ -224,8 +224,8 @@ class TextTower:
             attended = join_heads(F.scaled_dot_product_attention(split_heads(qs, block.heads), k, v, attn_mask=mask))
             suffix = finish_block(block, suffix, attended)
             if prefix.shape[1]:
-                own = join_heads(F.scaled_dot_product_attention(qp, kp, vp, is_causal=True))
-                prefix = finish_block(block, prefix, own)
+                attended_prefix = join_heads(F.scaled_dot_product_attention(qp, kp, vp, is_causal=True))
+                prefix = finish_block(block, prefix, attended_prefix)
         return self.modules.ln_final(pooled)
 
     def check_prompts(

@@ -160,11 +160,11 @@ class HuggingFaceTextTower(WholeTextTower):
         return pooled
 
 
-def _place_tokens(tokens: Tensor, start: int, module: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:  # noqa: ARG001
+def _place_tokens(tokens: Tensor, start: int, module: nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...]:  # noqa: ARG001
     """The arguments of a block with learned tokens `(n, width)` in each row of its input, from position `start` on."""
-    x = given[0]
+    x = arguments[0]
     x = torch.cat([x[:, :start], tokens.expand(len(x), -1, -1), x[:, start + len(tokens) :]], dim=1)
-    return x, *given[1:]
+    return x, *arguments[1:]
 
 
 def wrap_text_tower(modules: Any) -> TextTower | None:

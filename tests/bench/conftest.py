@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-import typer.main
 
 from bench.cli.app import main
 from bench.context import RunContext
-from bench.experiment import runner, training_loop
-from bench.experiment.features import training_images
 from bench.spec import ExperimentSpec
 from datasets_registry import DATASETS
 
-COMMAND_TREE = functools.cache(typer.main.get_command)
-"""Typer builds the tree of commands again for every command, which takes longer than most of them."""
 Etl = Callable[..., tuple[int, str, str]]
 
 
@@ -29,10 +23,9 @@ def etl(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     Datasets that the command adds to the catalogue of this process are removed from it again.
     """
 
-    def etl(*arguments: str) -> tuple[int, str, str]:
+    def etl(*arguments: object) -> tuple[int, str, str]:
         known = set(DATASETS)
-        monkeypatch.setattr(typer.main, "get_command", COMMAND_TREE)
-        monkeypatch.setattr(sys, "argv", ["etl-bench", *arguments])
+        monkeypatch.setattr(sys, "argv", ["etl-bench", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
             main()
         for name in set(DATASETS) - known:
@@ -46,6 +39,8 @@ def etl(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """The training steps that are carried out."""
+    from bench.experiment import training_loop
+
     taken: list[object] = []
     step = training_loop.train_step
     monkeypatch.setattr(training_loop, "train_step", lambda *given: (taken.append(given[0]), step(*given))[1])
@@ -55,6 +50,9 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 @pytest.fixture
 def cut_off(monkeypatch: pytest.MonkeyPatch) -> Callable[[ExperimentSpec, RunContext, int], None]:
     """Carry out a run and interrupt it where it requests the views of an epoch (0-based)."""
+    from bench.experiment import runner
+    from bench.experiment.features import training_images
+
     real = training_images.views_for_epoch
 
     def cut_off(spec: ExperimentSpec, context: RunContext, at: int) -> None:

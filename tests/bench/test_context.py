@@ -36,7 +36,7 @@ contexts = st.builds(
 
 
 @given(contexts)
-@settings(max_examples=25)
+@settings(max_examples=10)
 def test_a_context_survives_json(context: RunContext):
     assert RunContext.model_validate_json(context.model_dump_json()) == context
 

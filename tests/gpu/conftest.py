@@ -1,13 +1,12 @@
-"""What the tests of devices share: a pretended GPU, or the reason why there is none."""
+"""What the tests of devices share: a process with a pretended GPU, or the reason why there is none."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
-import torch
 from pretended_device.compiled_guard import why_unavailable
-from pretended_device.process import DeviceProcess, device_process
+from pretended_device.process import Device
 
 
 @pytest.fixture(scope="session")
@@ -18,15 +17,13 @@ def needs_compiler() -> None:
 
 
 @pytest.fixture(scope="session")
-def device_without_float64(needs_compiler: None) -> Iterator[DeviceProcess]:
-    """A process with a pretended GPU that refuses double precision, as Apple's MPS does."""
-    with DeviceProcess(float64=False) as device:
+def pretended_device(needs_compiler: None) -> Iterator[Device]:
+    with Device() as device:
         yield device
 
 
 @pytest.fixture(scope="session")
-def pretended_device(needs_compiler: None) -> DeviceProcess:
-    """A process with a pretended GPU, which counts operations."""
-    if torch.cuda.is_available():
-        pytest.skip("a machine with a GPU measures in place of counting: `make gpu`")
-    return device_process()
+def device_without_float64(needs_compiler: None) -> Iterator[Device]:
+    """It refuses double precision, as Apple's MPS does."""
+    with Device(float64=False) as device:
+        yield device

@@ -1,101 +1,75 @@
-"""Five device errors that are easy to make, planted in a new method, are each found, with their line."""
+"""Device errors that are easy to make are each found, with CUDA's words and their line."""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
+import inspect
 from typing import Any
 
 import pytest
-from pretended_device.process import ROUNDING, DeviceProcess
+import torch
+from pretended_device.process import Device, config_of
+from torch import Tensor
 
-from bench.extensions.conformance import Subject
-from bench.extensions.conformance.new_method import scaffold
-from methods import METHODS, Family
+from methods import METHODS, SupportView
 
-TRAINED, FREE = "feature adapter", "classifier"
-PLANTED = {
-    "no .to(device)": (
-        TRAINED,
-        '.to(self.backbone.device)\n',
-        '\n',
-        'image = batch.features @ self.trainable["weight"].T',
-        "Expected all tensors to be on the same device",
-    ),
-    "zeros without a device": (
-        TRAINED,
-        'image = batch.features @ self.trainable["weight"].T',
-        'image = batch.features @ self.trainable["weight"].T + torch.zeros(self.backbone.embed_dim)',
-        "torch.zeros(self.backbone.embed_dim)",
-        "Expected all tensors to be on the same device",
-    ),
-    "numpy of a GPU tensor": (
-        FREE,
-        "self.means = ",
-        "self.order = support.labels.numpy()\n        self.means = ",
-        "self.order = support.labels.numpy()",
-        "can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu()",
-    ),
-    "a CPU generator for a GPU tensor": (
-        TRAINED,
-        'torch.eye(self.backbone.embed_dim)})',
-        'torch.nn.init.normal_(torch.eye(self.backbone.embed_dim, device=self.backbone.device), '
-        'generator=self.generator)})',
-        "generator=self.generator)})",
-        "Expected a 'cuda' device type for generator but found 'cpu'",
-    ),
-    "a CPU table by GPU labels": (
-        FREE,
-        "F.one_hot(support.labels, len(support.classes)).to(features.dtype).T",
-        "__import__('torch').eye(len(support.classes))[support.labels].to(features.dtype).T",
-        "[support.labels]",
-        "indices should be either on cpu or on the same device as the indexed tensor (cpu)",
-    ),
-}  # fmt: skip
-"""Error -> kind of method, text of the template, text with the error, what its line holds, and CUDA's words."""
+TaskRes: Any = METHODS.get("task_res")
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("methods", "tests/methods"):
-        (tmp_path / name).mkdir(parents=True)
-    (tmp_path / "methods" / "__init__.pyi").touch()
-    monkeypatch.setattr(METHODS, "_entries", dict(METHODS._entries))
-    return tmp_path
+class Planted(TaskRes):
+    """Does something wrong after its preparation."""
+
+    def prepare(self, support: SupportView) -> None:
+        super().prepare(support)
+        self.wrong(support)
+
+    def wrong(self, support: SupportView) -> object: ...
 
 
-def loaded(path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, path.stem, module)
-    spec.loader.exec_module(module)
-    return METHODS.get(path.stem)
+class AddsZerosWithoutADevice(Planted):
+    def wrong(self, support: SupportView) -> object:
+        return self.trainable.vectors + torch.zeros(self.backbone.embed_dim)
 
 
-@pytest.mark.parametrize("planted", PLANTED)
-def test_a_planted_device_error_is_found_with_its_line(
-    planted: str, folder: Path, monkeypatch: pytest.MonkeyPatch, pretended_device: DeviceProcess
-) -> None:
-    family, before, after, line, words = PLANTED[planted]
-    path = scaffold("with_an_error", family, folder)[0][0]
-    text = path.read_text()
-    assert text.count(before) == 1
-    path.write_text(text.replace(before, after))
-    subject = Subject(loaded(path, monkeypatch))
-    error = pretended_device.trial(subject.method, subject.config).error
-    assert words in error
-    number = next(i for i, row in enumerate(path.read_text().splitlines(), 1) if line in row)
-    assert f"{path}:{number}" in error
+class MakesAnArray(Planted):
+    def wrong(self, support: SupportView) -> object:
+        return support.labels.numpy()
 
 
-@pytest.mark.parametrize("family", [TRAINED, FREE])
-def test_the_same_method_without_an_error_passes(
-    family: Family, folder: Path, monkeypatch: pytest.MonkeyPatch, pretended_device: DeviceProcess
-) -> None:
-    path = scaffold("without_errors", family, folder)[0][0]
-    subject = Subject(loaded(path, monkeypatch))
-    outcome = pretended_device.trial(subject.method, subject.config)
-    assert (outcome.error, outcome.difference <= ROUNDING) == ("", True)
+class DrawsByAGeneratorOfTheCPU(Planted):
+    def wrong(self, support: SupportView) -> object:
+        return torch.nn.init.normal_(self.trainable.vectors, generator=self.generator)
+
+
+class TakesRowsOfATableOnTheCPU(Planted):
+    def wrong(self, support: SupportView) -> object:
+        return torch.eye(len(support.classes))[support.labels]
+
+
+class ComputesInDouble(METHODS.get("linear_probe")):  # type: ignore[misc]
+    """Computes in double precision wherever its features are."""
+
+    def regression_inputs(self, features: Tensor) -> Tensor:
+        return features.double()
+
+
+ERRORS: dict[Any, str] = {
+    AddsZerosWithoutADevice: "Expected all tensors to be on the same device",
+    MakesAnArray: "can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu()",
+    DrawsByAGeneratorOfTheCPU: "Expected a 'cuda' device type for generator but found 'cpu'",
+    TakesRowsOfATableOnTheCPU: "indices should be either on cpu or on the same device",
+}
+"""CUDA's words by method."""
+
+
+@pytest.mark.parametrize("method", ERRORS)
+def test_a_planted_device_error_is_found_with_its_line(method: Any, pretended_device: Device) -> None:
+    error = pretended_device.trial(method, config_of(TaskRes)).error
+    assert ERRORS[method] in error
+    _, first = inspect.getsourcelines(method.wrong)
+    assert f"{__file__}:{first + 1}" in error
+
+
+def test_a_method_in_double_precision_is_refused_with_its_line(device_without_float64: Device) -> None:
+    error = device_without_float64.trial(ComputesInDouble, config_of(METHODS.get("linear_probe"))).error
+    assert "the MPS framework doesn't support float64" in error
+    assert __file__ in error

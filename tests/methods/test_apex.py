@@ -38,22 +38,9 @@ def test_trained_classes_get_weight_one_and_the_plain_adapted_model() -> None:
     assert torch.equal(logits(method, "base"), logits(apex(ensemble="none"), "base"))
 
 
-def test_new_classes_are_blended_by_their_distance() -> None:
-    method = apex()
-    weight = method.adaptive_weight(class_set("new"))
-    mean_distance, nearest = method.class_distances(class_set("new"))
-    far = nearest > 0.05
-    assert far.any()
-    torch.testing.assert_close(weight[far], torch.exp(-4 * mean_distance[far]))
-    assert (weight[~far] == 1).all()
-
-
-def test_beta_zero_is_no_ensemble() -> None:
-    torch.testing.assert_close(logits(apex(beta=0.0)), logits(apex(ensemble="none")))
-
-
-def test_a_fixed_weight_of_one_is_no_ensemble() -> None:
-    torch.testing.assert_close(logits(apex(ensemble_weight="fixed", fixed_weight=1.0)), logits(apex(ensemble="none")))
+def test_beta_zero_and_a_fixed_weight_of_one_are_no_ensemble() -> None:
+    for settings in ({"beta": 0.0}, {"ensemble_weight": "fixed", "fixed_weight": 1.0}):
+        torch.testing.assert_close(logits(apex(**settings)), logits(apex(ensemble="none")))
 
 
 def test_a_fixed_weight_of_zero_on_plain_texts_is_zero_shot() -> None:
@@ -115,6 +102,13 @@ def test_an_adapter_without_visual_prompts_is_a_linear_map_of_one_side(name: str
             image = image @ adapter.matrix + adapter.bias
         expected = backbone.logit_scale * F.normalize(image, dim=-1) @ F.normalize(text, dim=-1).T
     torch.testing.assert_close(logits(method), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_a_kept_model_has_the_prompts_of_its_reference_tower() -> None:
+    method = apex(reference_visual="random_prompts")
+    other = APEX(tiny_backbone(), APEXConfig(reference_visual="random_prompts"), torch.Generator().manual_seed(5))
+    other.restore_tuned_state(class_set("base"), method.tuned_state())
+    assert torch.equal(logits(other), logits(method))
 
 
 def test_training_never_runs_the_reference_tower_and_encodes_distances_once() -> None:

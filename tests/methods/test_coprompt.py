@@ -7,15 +7,13 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from parity_kit import batch_of, class_set, generator, images, prepared, tiny_backbone
+from parity_kit import INDEX, batch_of, class_set, generator, images, prepared, tiny_backbone
 from plain import encode_image, encode_text
 from torch import Tensor
 
 from datasets_registry import ClassSet, Sentences
 from methods import UndeclaredNeedError, tokenize
 from methods.coprompt import CoPrompt, CoPromptConfig
-
-INDEX = torch.tensor([0, 3, 5, 8])
 
 
 def coprompt(classes: ClassSet, **settings: Any) -> Any:

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
-from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
+from parity_kit import batch_of, class_set, images, moved, tiny_backbone
 from torch import Tensor
 
 from bench.experiment.training_loop import fit, stage_recipes, stage_spans
-from datasets_registry import BenchError, ClassSet, EvalProtocol
+from datasets_registry import ClassSet, EvalProtocol
 from methods import Recipe, get_method
 
 HOSTS = ("coop", "kgcoop", "tcpt_on")
 RECIPE = Recipe(epochs=4, batch_size=4, lr=0.02)
 
 
-def prepared(name: str, **config: Any) -> Any:
-    cls = get_method(name)
-    values = cls.info.default_config(EvalProtocol.BASE_TO_NEW).model_dump() | config
-    method: Any = cls(tiny_backbone(), cls.info.config.model_validate(values), torch.Generator().manual_seed(0))
-    method.prepare(support_view(tiny_backbone(), class_set("base")))
-    return method
+prepared = partial(moved, by=0.0)
 
 
 def in_second_stage(name: str, **config: Any) -> Any:
@@ -173,21 +169,3 @@ def test_negatives_are_ranked_new_and_at_least_two_where_classes_are_left() -> N
     assert method.negatives([0], [[0, 3]])[0] == 3
     assert len(method.negatives([0], [[0, 3]])) == 2
     assert sorted(method.negatives([4, 4], [[4, 0], [4, 0]])) == [0, 1, 2, 3]
-
-
-@pytest.mark.parametrize(
-    ("host", "reason"),
-    [
-        ("maple", "trains on pixels, and hard negatives are chosen among stored features"),
-        ("promptsrc", "trains on pixels"),
-        ("zero_shot", "is not one learned context of the text input"),
-        ("cocoop", "is not one learned context of the text input"),
-        ("dept", "learns more than one context"),
-        ("atprompt_on", "learns more than one context"),
-        ("dpc_on", "learns more than one context"),
-        ("prograd", "changes the gradients of its own loss"),
-    ],
-)
-def test_other_hosts_are_refused(host: str, reason: str) -> None:
-    with pytest.raises(BenchError, match=f"dpc_on cannot wrap '{host}', which {reason}.*one of coop, .*kgcoop"):
-        get_method(f"dpc_on:{host}")

@@ -7,7 +7,9 @@ batches. Here the data on disk, the context or the sweep change, and everything 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,19 +17,83 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from families_of_methods import WITHOUT_TEACHER, one_of_each_family
+from families_of_methods import WITHOUT_TEACHER, cheap_of_each_family, some_fast
+from PIL import Image
 from rounding import SMALL_TEXT_TOWER, rounding
 from short_settings import SHORT, SHORT_RECIPE
 from sweep_requests import sweep_over
-from synthetic_photos import CLASSES, Entries, Photos
 from tiny_runs import BACKBONE, forget_loaded
 
 from bench.context import RunContext
 from bench.experiment import runner
 from bench.record import Predictions, RunRecord
 from bench.sweep import SweepRequest, expand
-from datasets_registry import DATASETS, EvalProtocol
+from datasets_registry import DATASETS, CoopReader, DatasetInfo, EvalProtocol, register_dataset
 from methods import get_method
+
+CLASSES = ("cat", "dog", "bird", "tree", "house", "boat")
+TRAIN, VAL, TEST = range(3), range(3, 5), range(5, 9)
+"""Numbers of a class's images in each list. With 3 shots a draw takes all training and validation images."""
+Entries = list[list[object]]
+
+
+@dataclass(frozen=True)
+class Photos:
+    """One dataset of six classes and nine images per class.
+
+    Args:
+        order: the classes in label order.
+        folder: the image folder of a class.
+        arranged: puts the entries of a list ("train", "val" or "test") into another order.
+        seed: of the images.
+    """
+
+    name: str
+    order: Sequence[str] = CLASSES
+    folder: Callable[[str], str] = str
+    arranged: Callable[[str, Entries], Entries] = lambda _, entries: entries
+    seed: int = 0
+
+    def write(self, root: Path) -> None:
+        """Write the images and the split file below `root`, and register the dataset."""
+        images = root / self.name / "images"
+        for i, one in enumerate(CLASSES):
+            draw = np.random.default_rng([self.seed, i])
+            pattern = draw.normal(size=(40, 40, 3))
+            (images / self.folder(one)).mkdir(parents=True)
+            for number in range(len(TRAIN) + len(VAL) + len(TEST)):
+                pixels = np.clip(128 + 40 * pattern + 30 * draw.normal(size=pattern.shape), 0, 255)
+                Image.fromarray(pixels.astype(np.uint8)).save(images / self._key(one, number))
+        split = {part: self.arranged(part, self._entries(numbers)) for part, numbers in self._parts.items()}
+        (root / self.name / "split.json").write_text(json.dumps(split), encoding="utf-8")
+        register_dataset(self._info)
+
+    def identity(self, key: str) -> tuple[str, str]:
+        """Class and number of an image, which no name or order changes."""
+        folder, number = key.split("/")
+        return next(one for one in CLASSES if self.folder(one) == folder), number
+
+    def _key(self, name: str, number: int) -> str:
+        return f"{self.folder(name)}/{number}.png"
+
+    def _entries(self, numbers: Sequence[int]) -> Entries:
+        return [[self._key(one, i), label, one] for label, one in enumerate(self.order) for i in numbers]
+
+    @property
+    def _parts(self) -> dict[str, range]:
+        return {"train": TRAIN, "val": VAL, "test": TEST}
+
+    @property
+    def _info(self) -> DatasetInfo:
+        return DatasetInfo(
+            name=self.name, title=self.name, summary="Patterns of noise.", domain="synthetic", num_classes=len(CLASSES),
+            template="a photo of a {}.", licence="CC0", homepage="", citation="",
+            reader=CoopReader(
+                dataset=self.name, folder=self.name, split_file="split.json", image_folder="images",
+                split_url="https://example.org/split", images_url="https://example.org/images",
+            ),
+        )  # fmt: skip
+
 
 NAMES = [*WITHOUT_TEACHER, "apex_on:maple", "dept_on:coop", "wise_ft_on:prolip"]
 WITHOUT_ORDER = [name for name in NAMES if name not in ("tda", "boost_adapter", "dmn_zs")]
@@ -35,6 +101,11 @@ WITHOUT_ORDER = [name for name in NAMES if name not in ("tda", "boost_adapter", 
 WITHOUT_POOL = [name for name in NAMES if not get_method(name).info.needs_pool]
 """Methods that learn from no pool, whose order follows from the names of files."""
 Run = tuple[RunRecord, list[Predictions]]
+
+
+def one_of_each_family(names: Sequence[str]) -> list[object]:
+    return some_fast(names, cheap_of_each_family(names))
+
 
 ROUNDING = rounding(16 * 3 * SMALL_TEXT_TOWER)
 """Largest difference of logits, relative to the largest logit, that another order of all sums may cause.

@@ -20,24 +20,26 @@ from parity_kit import (
     class_set,
     generator,
     images,
+    made,
     recipe_of,
     replay,
     support_view,
     tiny_backbone,
 )
+from places import REAL_DATA
 from torch import Tensor
 
 from bench.experiment.training_loop import make_optimizer, step_rate, train_step
 from datasets_registry import ClassSet
 from methods import SupportView
-from methods.ape import APE, APEConfig
+from methods.ape import APE
 from methods.clap import CLAP, CLAPConfig
 from methods.cross_modal import RECIPE as CROSS_MODAL_RECIPE
 from methods.cross_modal import CrossModal, CrossModalConfig
-from methods.gda import ALPHAS, GDA, GDAConfig
-from methods.linear_probe import LinearProbe, LinearProbeConfig
-from methods.lp_plus_plus import LPPlusPlus, LPPlusPlusConfig
-from methods.prolip import ProLIP, ProLIPConfig
+from methods.gda import ALPHAS, GDA
+from methods.linear_probe import LinearProbe, linear_logits
+from methods.lp_plus_plus import LPPlusPlus
+from methods.prolip import ProLIP
 from methods.task_res import TaskRes, TaskResConfig
 from methods.tip_adapter import TipAdapter
 from methods.tip_adapter_f import TipAdapterF
@@ -79,8 +81,7 @@ def tip_support(case: Case) -> SupportView:
 @pytest.mark.parametrize("name", case_names("tip_adapter"))
 def test_tip_adapter(name: str) -> None:
     case = Case("tip_adapter", name)
-    method = TipAdapter(tiny_backbone(), TipAdapter.info.config(**tip_settings(case)), generator())
-    method.prepare(tip_support(case))
+    method = made(TipAdapter, tip_support(case), **tip_settings(case))
     case.assert_close(method.cache.keys.T, "cache_keys", "cache_keys")
     case.assert_close(method.cache.values, "cache_values", "cache_values")
     case.assert_close(method.cache.text.T, "clip_weights", "clip_weights")
@@ -138,47 +139,25 @@ def test_clap_and_its_relatives(name: str) -> None:
 
 def test_a_random_probe_starts_with_the_official_spread() -> None:
     recorded = Case("clap", "random_lp_eurosat_all").tensors["init/prototypes"]
-    method = ZSLP(tiny_backbone(), ZSLPConfig(init="random"), generator())
-    method.prepare(support_view(tiny_backbone(), class_set("all")))
+    method = made(ZSLP, class_set("all"), init="random")
     assert float(method.trainable.vectors.detach().std()) == pytest.approx(float(recorded.std()), rel=0.1)
 
 
 def test_underscores_stay_in_class_names_unless_asked() -> None:
     """TaskRes and CLAP format names as they are; everybody else makes spaces of underscores."""
     classes = ClassSet(tuple(f"{n}_{n}" for n in class_set("base").names), "a photo of a {}.")
-    kept = TaskRes(tiny_backbone(), TaskResConfig(), generator())
-    spoken = TaskRes(tiny_backbone(), TaskResConfig(keep_underscores=False), generator())
-    for method in (kept, spoken):
-        method.prepare(support_view(tiny_backbone(), classes))
+    kept, spoken = made(TaskRes, classes), made(TaskRes, classes, keep_underscores=False)
     as_they_are = tiny_backbone().encode_texts([f"a photo of a {n}." for n in classes.names])
     assert torch.equal(kept.base, as_they_are)
     assert torch.equal(spoken.base, tiny_backbone().encode_texts(classes.texts()))
     assert not torch.allclose(kept.base, spoken.base)
 
 
-def test_wise_ft_lies_between_the_trained_and_the_zero_shot_weights() -> None:
-    method = ZSLP(tiny_backbone(), ZSLPConfig(trained_share=0.25), generator())
-    method.prepare(support_view(tiny_backbone(), class_set("base")))
-    with torch.no_grad():
-        method.trainable.vectors.normal_(generator=generator())
-    batch = batch_of(tiny_backbone(), images("test"), None)
-    mixed = 0.25 * method.trainable.vectors + 0.75 * method.base
-    cosine = torch.nn.functional.cosine_similarity(batch.features[:, None], mixed[None], dim=2)
-    ours = method.classifier(class_set("base"))(batch)
-    torch.testing.assert_close(ours, tiny_backbone().logit_scale * cosine, atol=1e-4, rtol=0)
-
-
-def prepared_probe(classes: str = "all", **settings: object) -> LinearProbe:
-    method = LinearProbe(tiny_backbone(), LinearProbeConfig(**settings), generator())
-    method.prepare(support_view(tiny_backbone(), class_set(classes)))
-    return method
-
-
 @pytest.mark.parametrize("name", [n for n in case_names("linear_probe") if n != "c_search_normalised"])
 def test_linear_probe(name: str) -> None:
     """L-BFGS stops at its own tolerance: 1 % of the largest decision value, 2e-3 on probabilities."""
     case = Case("linear_probe", name)
-    method = prepared_probe(selection="fixed", c=case.config["C"])
+    method = made(LinearProbe, class_set("all"), selection="fixed", c=case.config["C"])
     ours = logits_on_test(method, case, "{}").double()
     recorded = case.tensors["decision_test"]
     torch.testing.assert_close(ours, recorded.double(), atol=1e-2 * float(recorded.abs().max()), rtol=0)
@@ -189,7 +168,7 @@ def test_linear_probe(name: str) -> None:
 def test_linear_probe_searches_as_the_official_code() -> None:
     """The same values of C in the same order, on the odd test images as validation."""
     case = Case("linear_probe", "c_search_normalised")
-    method = prepared_probe(normalise=True, steps=case.config["num_step"])
+    method = made(LinearProbe, class_set("all"), normalise=True, steps=case.config["num_step"])
     tried: list[float] = []
     fit = method.fit_regression
     method.fit_regression = lambda c: (tried.append(c), fit(c))[1]
@@ -201,7 +180,7 @@ def test_linear_probe_searches_as_the_official_code() -> None:
 
 
 def test_linear_probe_is_at_the_minimum_of_its_objective() -> None:
-    method = prepared_probe("base", selection="fixed", c=0.1)
+    method = made(LinearProbe, selection="fixed", c=0.1)
     x, labels = method.features.double(), method.labels
     weight = method.chosen[:, :-1].clone().requires_grad_()
     bias = method.chosen[:, -1].clone().requires_grad_()
@@ -211,15 +190,31 @@ def test_linear_probe_is_at_the_minimum_of_its_objective() -> None:
     assert float(bias.grad.abs().max()) < 1e-4
 
 
+@pytest.mark.real_data
+@pytest.mark.parametrize(("dataset", "expected"), [("caltech101", 0.938), ("oxford_pets", 0.804)])
+def test_the_linear_probe_has_the_accuracy_of_scikit_learns_on_real_features(dataset: str, expected: float):
+    """Features of CLIP ViT-B/32, 16 shots; measured with scikit-learn's logistic regression at C = 10."""
+    arrays = np.load(REAL_DATA / "features" / "vitb32" / f"{dataset}.npz")
+
+    def part(name: str) -> tuple[Tensor, Tensor]:
+        features, labels = arrays[f"{name}_f"].astype(np.float32), arrays[f"{name}_l"].astype(np.int64)
+        return torch.from_numpy(features), torch.from_numpy(labels)
+
+    (support, labels), (images, truth) = part("train16"), part("test")
+    classes = ClassSet(tuple(f"class {i}" for i in range(int(labels.max()) + 1)), "{}")
+    view = SupportView(classes, labels, 16, lambda: support, lambda k, _: support.expand(k, -1, -1))
+    method = made(LinearProbe, view, selection="fixed", c=10)
+    predicted = linear_logits(method.chosen, images).argmax(dim=1)
+    assert float((predicted == truth).double().mean()) == pytest.approx(expected, abs=0.001)
+
+
 @pytest.mark.parametrize("name", case_names("lp_plus_plus"))
 def test_lp_plus_plus(name: str) -> None:
     """Full batches; step sizes, start and the accumulating gradient of alpha come from our own code."""
     case = Case("lp_plus_plus", name)
     classes = class_set(case.config["train_classes"])
-    config = LPPlusPlusConfig(templates=case.config["template"], selection="last")
-    method = LPPlusPlus(tiny_backbone(), config, generator())
     support = support_view(tiny_backbone(), classes)
-    method.prepare(support)
+    method = made(LPPlusPlus, support, templates=case.config["template"], selection="last")
     probe = method.trainable
     named = {"classifier.weight": probe.weight, "classifier.bias": probe.bias}
     case.assert_close(torch.tensor(method.weight_step), "lr_w", "lr_w")
@@ -250,9 +245,8 @@ def test_lp_plus_plus(name: str) -> None:
 
 
 def test_lp_plus_plus_keeps_the_last_of_the_best_epochs() -> None:
-    method = LPPlusPlus(tiny_backbone(), LPPlusPlusConfig(), generator())
     support = support_view(tiny_backbone(), class_set("base"))
-    method.prepare(support)
+    method = made(LPPlusPlus, support)
     image = torch.nn.functional.normalize(support.features(), dim=-1)
     good = (torch.nn.functional.one_hot(support.labels).float().T @ image).clone()
     with torch.no_grad():
@@ -316,27 +310,9 @@ def test_cross_modal(name: str) -> None:
     assert [step_rate(recipe, i, steps) for i in range(len(rates))] == pytest.approx(rates, rel=1e-9)
 
 
-@pytest.mark.parametrize("steps", [5, 100, 3_200, 12_800, 100_000])
-@pytest.mark.parametrize("warmup", [0, 2, 50])
-def test_the_length_of_a_schedule_is_read_from_its_rates(steps: int, warmup: int) -> None:
-    """Recorded numbers of a schedule of any length, made with torch's own scheduler, can be checked."""
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.01)
-    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    rates = [1e-5, *(0.01 * i / warmup for i in range(1, warmup))][:warmup]
-    while len(rates) < 5:
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        scheduler.step()
-    found = cosine_period(rates, 0.01, warmup)
-    assert found == (steps if len(rates) > warmup + 1 else 1)
-    recipe = CROSS_MODAL_RECIPE.model_copy(update={"lr": 0.01, "warmup_steps": warmup})
-    assert [step_rate(recipe, i, found) for i in range(len(rates))] == pytest.approx(rates, rel=1e-9)
-
-
 def test_cross_modal_keeps_the_first_of_the_best_hundredth_steps() -> None:
-    method = CrossModal(tiny_backbone(), CrossModalConfig(), generator())
     support = support_view(tiny_backbone(), class_set("base"))
-    method.prepare(support)
+    method = made(CrossModal, support)
     optimizer = make_optimizer(CROSS_MODAL_RECIPE, method.parameter_groups())
     whole = batch_of(tiny_backbone(), images("train")[:10], support.labels)
     for _ in range(202):
@@ -351,19 +327,14 @@ def test_cross_modal_keeps_the_first_of_the_best_hundredth_steps() -> None:
 
 
 def test_every_text_is_seen_once_before_any_is_seen_twice() -> None:
-    method = CrossModal(tiny_backbone(), CrossModalConfig(templates=("own", "itap of a {}.")), generator())
-    method.prepare(support_view(tiny_backbone(), class_set("base")))
+    method = made(CrossModal, class_set("base"), templates=("own", "itap of a {}."))
     drawn = torch.cat([method.draw_texts(5) for _ in range(4)])
     assert sorted(drawn[:10].tolist()) == sorted(drawn[10:].tolist()) == list(range(10))
     assert len(method.draw_texts(99)) == 10
 
 
 def test_a_resumed_training_goes_through_the_rest_of_the_texts() -> None:
-    whole, resumed = (
-        CrossModal(tiny_backbone(), CrossModalConfig(templates=("own", "itap of a {}.")), generator()) for _ in range(2)
-    )
-    for method in (whole, resumed):
-        method.prepare(support_view(tiny_backbone(), class_set("base")))
+    whole, resumed = (made(CrossModal, templates=("own", "itap of a {}.")) for _ in range(2))
     first = whole.draw_texts(3)
     resumed.generator.set_state(whole.generator.get_state())
     resumed.restore_training_state(whole.training_state())
@@ -410,9 +381,8 @@ def test_gda_is_the_formula_written_out(covariance: str, tolerance: float) -> No
     """In double precision here; relative to the largest logit. The plain pseudo-inverse is badly conditioned."""
     backbone, classes, views = tiny_backbone(), class_set("base"), 4
     support = noisy_views(support_view(backbone, classes))
-    config = GDAConfig(views=views, covariance=covariance, selection="fixed", alpha=0.3, neighbours=12, logit_scale=100)
-    method = GDA(backbone, config, generator())
-    method.prepare(support)
+    settings = {"selection": "fixed", "alpha": 0.3, "neighbours": 12, "logit_scale": 100}
+    method = made(GDA, support, views=views, covariance=covariance, **settings)
     vectors = unit(support.views(views, (0.5, 1.0)).flatten(0, 1))
     labels = np.tile(support.labels.numpy(), views)
     image = unit(batch_of(backbone, images("test"), None).features)
@@ -440,8 +410,7 @@ def noisy_views(support: SupportView) -> SupportView:
 def test_gda_takes_the_first_of_the_best_weights_on_validation() -> None:
     backbone, classes = tiny_backbone(), class_set("base")
     support = support_view(backbone, classes)
-    method = GDA(backbone, GDAConfig(views=2), generator())
-    method.prepare(support)
+    method = made(GDA, support, views=2)
     batch = batch_of(backbone, images("train")[:10], None)
     scores = [
         float((method.blended_classifier(classes, a)(batch).argmax(1) == support.labels).double().mean())
@@ -456,8 +425,7 @@ def test_gda_takes_the_first_of_the_best_weights_on_validation() -> None:
 def test_prolip_is_the_formula_written_out(penalty: str | float, factor: float) -> None:
     """Logits before training are the tower's own; loss and gradient after a step away from it are the equation's."""
     backbone, classes = tiny_backbone(), class_set("base")
-    method = ProLIP(backbone, ProLIPConfig(penalty=penalty, logit_scale=100), generator())
-    method.prepare(support_view(backbone, classes))
+    method = made(ProLIP, classes, penalty=penalty, logit_scale=100)
     labels = torch.arange(10) // 2
     batch = batch_of(backbone, images("train")[:10], labels)
     for asked in (classes, class_set("new")):
@@ -485,8 +453,7 @@ def test_ape_is_the_formula_written_out() -> None:
     backbone, classes = tiny_backbone(), class_set("base")
     support = support_view(backbone, classes)
     settings = {"alpha": 1.5, "beta": 2.0, "gamma": 0.2, "channels": 0.5, "logit_scale": 100}
-    method = APE(backbone, APEConfig(selection="fixed", **settings), generator())
-    method.prepare(support)
+    method = made(APE, support, selection="fixed", **settings)
     text, keys = unit(backbone.encode_texts(classes.texts())), unit(support.features())
     vectors = [np.concatenate([text[c : c + 1], keys[2 * c : 2 * c + 2]]) for c in range(5)]
     products = [m * n for i in range(5) for j in range(5) if i != j for m in vectors[i] for n in vectors[j]]
@@ -511,8 +478,7 @@ def test_ape_is_the_formula_written_out() -> None:
 def test_ape_takes_the_first_of_the_best_triples_on_validation() -> None:
     backbone, classes = tiny_backbone(), class_set("base")
     support, validation = support_view(backbone, classes), support_view(backbone, classes, "test")
-    method = APE(backbone, APEConfig(search_step=(4, 3, 2)), generator())
-    method.prepare(support)
+    method = made(APE, support, search_step=(4, 3, 2))
     batch = batch_of(backbone, images("test")[:10], None)
     triples = list(product(*method.searched_values((4, 3, 2))))
     assert triples[0] == (0.1, 0.1, 0.0)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import pytest
@@ -18,27 +17,25 @@ from parity_kit import (
     drawn_networks,
     generator,
     images,
+    prompts_of_both_towers,
     replay,
     resnet_backbone,
     support_view,
     tiny_backbone,
-    wide_teacher,
-    wide_teacher_prompts,
+    visual_prompts,
 )
-from torch import nn
+from torch import Tensor, nn
 
 from bench.experiment.kept_models import pixel_batch
 from bench.experiment.training_loop import Span, scheduled_rate
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Backbone, Teacher, get_method
-from methods.clip_svd import CLIPSVD, CLIPSVDConfig
-from methods.dekg import DeKg, DeKgConfig
-from methods.dekg_tcp import DeKgTCP, DeKgTCPConfig
+from methods import Backbone, BackboneSpec, Teacher, get_method
+from methods._backbones import loading
+from methods.clip_svd import CLIPSVD
 from methods.full_ft import FullFT
 from methods.hicropl import HiCroPL, HiCroPLConfig, PromptMapper
 from methods.last_block_ft import LastBlockFT
 from methods.lweib import LwEIB, LwEIBConfig
-from methods.mmrl_pp import MMRLPlusPlus, MMRLPlusPlusConfig, SharedMap
 from methods.nlprompt import NLPrompt, NLPromptConfig
 from methods.promptkd import PromptKD, PromptKDConfig
 from methods.promptsrc import PromptSRC, PromptSRCConfig
@@ -47,47 +44,8 @@ from methods.skip_tuning import SkipTuning, SkipTuningConfig
 TEMPLATE = "a photo of a {}, a type of pet."
 
 
-def scale_100() -> Backbone:
-    """The tiny CLIP with the logit scale that some official code fixes, whatever the model's own is."""
-    backbone = copy.copy(tiny_backbone())
-    backbone.logit_scale = 100.0
-    return backbone
-
-
 def context_alone(method: Any) -> dict[str, nn.Parameter]:
     return {"prompt_learner.ctx": method.trainable.ctx}
-
-
-@pytest.mark.parametrize("name", case_names("mmrl_pp"))
-def test_mmrl_pp(name: str) -> None:
-    case = Case("mmrl_pp", name)
-    official = case.config["MMRLPP"]
-    config = MMRLPlusPlusConfig(
-        n_tokens=official["N_REP_TOKENS"],
-        dim=official["REP_DIM"],
-        blocks=len(official["REP_LAYERS"]),
-        class_weight=official["ALPHA"],
-        weight=official["REG_WEIGHT"],
-        new_share=official["BETA"],
-        rank=official["RES_LORA_DIM"],
-        projection_rank=official["PROJ_LORA_DIM"],
-    )
-
-    def mapped(prefix: str, part: SharedMap) -> dict[str, nn.Parameter]:
-        found = {f"{prefix}.weight": part.weight}
-        for i in range(len(part.biases)):
-            for letter, values in (("A", part.up), ("B", part.down), ("bias", part.biases)):
-                found[f"{prefix}.srra.{i}.{letter}"] = values[i]
-        return found
-
-    def parameters(method: Any) -> dict[str, nn.Parameter]:
-        part, prefix = method.trainable, "representation_learner"
-        ours = {f"{prefix}.compound_rep_tokens": part.tokens}
-        ours |= mapped(f"{prefix}.srra_r2vproj", part.to_image) | mapped(f"{prefix}.srra_r2tproj", part.to_text)
-        return ours | {"image_encoder.A": part.projection_up, "image_encoder.B": part.projection_down}
-
-    method = MMRLPlusPlus(scale_100(), config, generator())
-    replay(method, case, parameters, template=TEMPLATE)
 
 
 @pytest.mark.parametrize("name", case_names("dept"))
@@ -115,33 +73,6 @@ def test_dept(name: str) -> None:
 
     method = method_class(tiny_backbone(), published.model_copy(update=settings), generator())
     replay(method, case, parameters, template=TEMPLATE, recipe=recipe.model_copy(update={"lr": optim["LR"]}))
-
-
-@pytest.mark.parametrize("name", case_names("dekg"))
-def test_dekg(name: str) -> None:
-    case = Case("dekg", name)
-    context = case.config["COOP"]
-    config = DeKgConfig(
-        weight=context["W"],
-        divergence=case.config["divergence"],
-        worded_init=context["CTX_INIT"],
-        n_ctx=context["N_CTX"],
-    )
-    replay(DeKg(tiny_backbone(), config, generator()), case, context_alone, template=TEMPLATE)
-
-
-@pytest.mark.parametrize("name", case_names("dekg_tcp"))
-def test_dekg_tcp(name: str) -> None:
-    case = Case("dekg_tcp", name)
-    config = DeKgTCPConfig(weight=case.config["COOP"]["W"], divergence=case.config["divergence"], layer=1)
-
-    def parameters(method: Any) -> dict[str, nn.Parameter]:
-        part, found = method.trainable, context_alone(method)
-        for official, layer in (("linear1", part.down), ("linear2", part.up)):
-            found |= {f"prompt_learner.meta_net.{official}.{key}": value for key, value in layer.named_parameters()}
-        return found
-
-    replay(DeKgTCP(tiny_backbone(), config, generator()), case, parameters, template=TEMPLATE)
 
 
 @pytest.mark.parametrize("name", case_names("nlprompt"))
@@ -227,26 +158,6 @@ def test_skip_tuning(name: str) -> None:
     method = SkipTuning(tiny_backbone(), config, generator())
     recipe = method.info.recipes[EvalProtocol.BASE_TO_NEW].model_copy(update={"lr": optim["LR"]})
     replay(method, case, parameters, template=TEMPLATE, recipe=recipe)
-
-
-@pytest.mark.parametrize("name", case_names("clip_svd"))
-def test_clip_svd(name: str) -> None:
-    case = Case("clip_svd", name)
-
-    def parameters(method: CLIPSVD) -> dict[str, nn.Parameter]:
-        found: dict[str, nn.Parameter] = {}
-        for prefix, tower in (("", method.trainable.text), ("visual.", method.trainable.image)):
-            for i, block in enumerate(tower.blocks):
-                parts = {f"attn.{letter}_proj": part for letter, part in zip("qkv", block.qkv, strict=True)}
-                parts |= {"attn.proj": block.out, "mlp.c_fc": block.inner, "mlp.c_proj": block.outer}
-                stem = f"{prefix}transformer.resblocks.{i}"
-                found |= {f"{stem}.{part}.vector_S": values.values for part, values in parts.items()}
-        return {name: values for name, values in found.items() if isinstance(values, nn.Parameter)}
-
-    settings = case.config["SETTINGS"]
-    config = CLIPSVDConfig(layers=settings["include_train_layers"], rank=settings["rank"], logit_scale=100.0)
-    method = CLIPSVD(tiny_backbone(), config, generator())
-    replay(method, case, parameters, template=case.config["template"])
 
 
 @pytest.mark.parametrize("name", case_names("clip_svd"))
@@ -379,22 +290,42 @@ def test_lweib(name: str) -> None:
     replay(method, case, parameters, classes_of=partial(described, case))
 
 
+WIDE_TEACHER: dict[str, Any] = {
+    "embed_dim": 96,
+    "quick_gelu": True,
+    "vision_cfg": {"image_size": 32, "layers": 3, "width": 192, "head_width": 64, "patch_size": 8},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 128, "heads": 2, "layers": 4},
+}
+"""The configuration of a CLIP that sees the same images as the tiny one and has other widths."""
+
+
+@cache
+def wide_teacher() -> Backbone:
+    """A CLIP of that configuration with drawn weights, and a logit scale of 50."""
+    model = loading.build_model(WIDE_TEACHER, initialise=False)
+    shapes = {name: value.shape for name, value in model.state_dict().items() if name != "attn_mask"}
+    drawn = drawn_networks(shapes) | {"logit_scale": torch.tensor(50.0).log()}
+    loading.load_state(model, drawn, "the teacher")
+    return Backbone(BackboneSpec("ViT-tiny", "random"), model)
+
+
+def wide_teacher_prompts() -> dict[str, Tensor]:
+    """Four prompts in each block of both towers, by the names of PromptSRC's code; deeper ones replace others."""
+    wide, narrow = torch.Size([4, 192]), torch.Size([4, 128])
+    shapes = {"image_encoder.VPT": wide, "prompt_learner.ctx": narrow}
+    shapes |= {f"image_encoder.transformer.resblocks.{i}.VPT_shallow": wide for i in range(1, 3)}
+    return drawn_networks(shapes | {f"text_encoder.transformer.resblocks.{i}.VPT_shallow": narrow for i in range(1, 4)})
+
+
 def tuned_teacher(classes: ClassSet) -> Teacher:
     """The wide teacher with the recorded prompts of PromptSRC."""
     method, given = PromptSRC(wide_teacher(), PromptSRCConfig(), generator()), wide_teacher_prompts()
-    parts = method.make_parts()
-    texts, image = parts.text_context, parts.visual_prompts
-    assert texts is not None
-    assert image is not None
-    blocks = {"prompt_learner.ctx": texts.ctx, "image_encoder.VPT": image.layers[0]}
-    for tower, deeper in (("text", texts.deeper), ("image", list(image.layers)[1:])):
-        names = (f"{tower}_encoder.transformer.resblocks.{i}.VPT_shallow" for i in range(1, 4))
-        blocks |= dict(zip(names, deeper, strict=False))
-    assert set(blocks) == set(given)
+    method.trainable = method.make_parts()
+    learned = prompts_of_both_towers(method)
+    assert set(learned) == set(given)
     with torch.no_grad():
-        for name, parameter in blocks.items():
+        for name, parameter in learned.items():
             parameter.copy_(given[name])
-    method.trainable = parts
     needs = method.info.needs
     return Teacher(
         lambda pixels: method.image_features(pixel_batch(wide_teacher(), pixels, needs)).detach(),
@@ -416,9 +347,7 @@ def test_promptkd(name: str) -> None:
     )
 
     def parameters(method: Any) -> dict[str, nn.Parameter]:
-        layers, part = list(method.trainable.visual_prompts.layers), method.trainable.visual_adapter
-        ours = {"image_encoder.VPT": layers[0]}
-        ours |= {f"image_encoder.transformer.resblocks.{i}.VPT_shallow": p for i, p in enumerate(layers[1:], start=1)}
+        ours, part = visual_prompts(method), method.trainable.visual_adapter
         for number, layer in ((0, part.first), (1, part.norm), (3, part.second)):
             ours |= {f"VPT_image_trans.conv1.{number}.{kind}": getattr(layer, kind) for kind in ("weight", "bias")}
         return ours

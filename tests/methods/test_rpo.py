@@ -101,20 +101,6 @@ def test_texts_in_chunks_equal_texts_at_once(at_once: int) -> None:
 
 
 @torch.no_grad()
-def test_what_the_towers_compute_does_not_depend_on_the_tokens() -> None:
-    """In the masked sequences, bit for bit; our way runs the towers' own tokens without the others at all."""
-    backbone, pixels, texts = tiny_backbone(), images("test")[:3], class_set("base").texts("a photo of a {}.")
-    for masked, given, width, frozen in (
-        (masked_images, pixels, backbone.vision_width, backbone.encode_image(pixels)),
-        (masked_texts, texts, backbone.text_width, backbone.encode_texts(texts)),
-    ):
-        _, with_some = masked(given, torch.zeros(K, width))
-        _, with_others = masked(given, 100 * torch.randn(K, width, generator=torch.Generator().manual_seed(1)))
-        assert torch.equal(with_some, with_others)
-        torch.testing.assert_close(with_some, frozen, atol=1e-5, rtol=1e-5)
-
-
-@torch.no_grad()
 def test_tokens_do_not_see_one_another() -> None:
     method, pixels = trained(), images("test")[:3]
     read = (

@@ -165,16 +165,6 @@ def test_datasets_without_published_values_have_those_of_imagenet(method: str) -
     assert {name: getattr(config, name) for name in published} == published
 
 
-def test_an_override_of_a_field_holds_on_every_dataset_and_leaves_the_others() -> None:
-    request = SweepRequest(
-        methods=["dmn"], overrides=["dmn.recipe.lr=0.01"], datasets=["spectrum_basic"], shots=[1], seeds=[1],
-        protocol="few-shot",
-    )  # fmt: skip
-    (spec,) = expand(request).specs
-    found = Recipe.model_validate(spec.recipe).for_dataset("imagenet")
-    assert (found.lr, found.epochs) == (0.01, 100)
-
-
 @pytest.mark.parametrize(("shots", "rate"), [(1, 1e-4), (4, 1e-4), (8, 1e-3), (16, 1e-3)])
 def test_the_rate_can_differ_by_shots(shots: int, rate: float) -> None:
     recipe = get_method("dmn").info.recipe_for(FEW)
@@ -185,13 +175,24 @@ def test_the_rate_can_differ_by_shots(shots: int, rate: float) -> None:
     assert plain.for_shots(2).for_dataset("eurosat").lr == Recipe().lr
 
 
-def test_an_override_of_the_rate_or_the_epochs_holds_with_any_shots_on_every_dataset() -> None:
+@pytest.mark.parametrize(("overrides", "epochs"), [(["lr=0.01"], 100), (["lr=0.01", "epochs=3"], 3)])
+def test_an_override_holds_with_any_shots_on_every_dataset_and_leaves_other_fields(
+    overrides: list[str], epochs: int
+) -> None:
     request = SweepRequest(
-        methods=["dmn"], overrides=["dmn.recipe.lr=0.01", "dmn.recipe.epochs=3"], datasets=["spectrum_basic"],
+        methods=["dmn"], overrides=[f"dmn.recipe.{each}" for each in overrides], datasets=["spectrum_basic"],
         shots=[8], seeds=[1], protocol="few-shot",
     )  # fmt: skip
     (spec,) = expand(request).specs
     recipe = Recipe.model_validate(spec.recipe)
-    assert {(recipe.for_dataset(name).lr, recipe.for_dataset(name).epochs) for name in ("eurosat", "food101")} == {
-        (0.01, 3)
-    }
+    found = {(recipe.for_dataset(name).lr, recipe.for_dataset(name).epochs) for name in ("eurosat", "food101")}
+    assert found == {(0.01, epochs)}
+
+
+@pytest.mark.parametrize(("shots", "epochs"), [(1, 50), (4, 100), (16, 200)])
+def test_coop_trains_for_50_epochs_on_imagenet_with_any_shots(shots: int, epochs: int) -> None:
+    recipe = get_method("coop").info.recipe_for(FEW)
+    assert recipe is not None
+    assert recipe.for_shots(shots).for_dataset("imagenet").epochs == 50
+    assert recipe.for_dataset("imagenet").for_shots(shots).epochs == 50
+    assert recipe.for_shots(shots).for_dataset("dtd").epochs == epochs

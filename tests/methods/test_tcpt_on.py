@@ -8,8 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from families_of_methods import some_fast
-from moved_methods import INDEX, hosts_without_gradients, moved, train_batch
-from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
+from parity_kit import INDEX, batch_of, class_set, images, moved, support_view, tiny_backbone, train_batch
 from torch import Tensor
 
 from datasets_registry import BenchError, ClassSet, EvalProtocol
@@ -25,9 +24,14 @@ def prepared(name: str, template: str = "a photo of a {}.", **config: Any) -> An
     return moved(name, ClassSet(class_set("base").names, template), **config)
 
 
+def loss(method: Any) -> Tensor:
+    loss_of_batch: Tensor = method.loss(train_batch(method.info.needs))
+    return loss_of_batch
+
+
 def pair(host: Any) -> tuple[Tensor, list[Tensor]]:
     """Normalised image features, and the normalised texts that each of them is compared with."""
-    features = host.image_features(train_batch(host))
+    features = host.image_features(train_batch(host.info.needs))
     classes = host.support_classes
     if host.info.name == "cocoop":
         prompts = host.trainable.prompts(classes, tiny_backbone())
@@ -67,11 +71,11 @@ def frozen_texts(template: str = "a photo of a {}.") -> Tensor:
 @pytest.mark.parametrize("host", some_fast(HOSTS, {"cocoop", "kgcoop", "promptsrc", "vpt"}))
 def test_loss_and_gradients_equal_the_formula(host: str) -> None:
     method, plain = prepared(f"tcpt_on:{host}"), prepared(host)
-    ours = method.loss(train_batch(method))
-    theirs = plain.loss(train_batch(plain)) + penalties(plain, frozen_texts())
+    ours = loss(method)
+    theirs = loss(plain) + penalties(plain, frozen_texts())
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
     mine, expected = (
-        torch.autograd.grad(loss, list(each.trainable.parameters())) for loss, each in ((ours, method), (theirs, plain))
+        torch.autograd.grad(of, list(each.trainable.parameters())) for of, each in ((ours, method), (theirs, plain))
     )
     for one, other in zip(mine, expected, strict=True):
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
@@ -81,18 +85,18 @@ def test_each_weight_belongs_to_its_term() -> None:
     weights = (0.7, 0.3, 11.0)
     names = ("margin_weight", "margin_variance_weight", "moment_weight")
     method, plain = prepared("tcpt_on:maple", **dict(zip(names, weights, strict=True))), prepared("maple")
-    expected = plain.loss(train_batch(plain)) + penalties(plain, frozen_texts(), weights)
-    torch.testing.assert_close(method.loss(train_batch(method)), expected, atol=1e-5, rtol=1e-5)
+    expected = loss(plain) + penalties(plain, frozen_texts(), weights)
+    torch.testing.assert_close(loss(method), expected, atol=1e-5, rtol=1e-5)
     off = prepared("tcpt_on:maple", **dict.fromkeys(names, 0.0))
-    torch.testing.assert_close(off.loss(train_batch(off)), plain.loss(train_batch(plain)))
+    torch.testing.assert_close(loss(off), loss(plain))
 
 
 @pytest.mark.parametrize(("host", "wording"), [("kgcoop", "a photo of a {}, a type of texture."), ("coop", "")])
 def test_frozen_texts_are_those_of_the_dataset_and_of_kgcoop(host: str, wording: str) -> None:
     dtd = "{} texture."
     method, plain = prepared(f"tcpt_on:{host}", dtd), prepared(host, dtd)
-    expected = plain.loss(train_batch(plain)) + penalties(plain, frozen_texts(wording or dtd))
-    torch.testing.assert_close(method.loss(train_batch(method)), expected, atol=1e-5, rtol=1e-5)
+    expected = loss(plain) + penalties(plain, frozen_texts(wording or dtd))
+    torch.testing.assert_close(loss(method), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_around_coop_it_has_the_settings_of_its_scripts() -> None:
@@ -114,47 +118,14 @@ def test_predictions_are_the_hosts() -> None:
             assert torch.equal(method.classifier(class_set(part))(test[0]), plain.classifier(class_set(part))(test[1]))
 
 
-def test_a_step_runs_the_towers_no_more_often_than_the_hosts() -> None:
-    passes, counts = tiny_backbone().passes, []
-    for name in ("promptsrc", "tcpt_on:promptsrc"):
-        method = prepared(name)
-        batch = train_batch(method)
-        before = (passes.image, passes.prompted_image, passes.text)
-        method.loss(batch)
-        counts.append(
-            [now - then for now, then in zip((passes.image, passes.prompted_image, passes.text), before, strict=True)]
-        )
-    assert counts[0] == counts[1]
-
-
-def test_every_host_that_is_offered_gets_gradients() -> None:
-    assert hosts_without_gradients("tcpt_on") == set()
-
-
 def test_dept_and_apex_go_around_it() -> None:
     base, test = class_set("base"), batch_of(tiny_backbone(), images("test")[:4], None, get_method("coop").info.needs)
     method, plain = prepared("dept_on:tcpt_on"), prepared("dept_on:coop")
     tcpt, coop = prepared("tcpt_on"), prepared("coop")
-    added = tcpt.loss(train_batch(tcpt)) - coop.loss(train_batch(coop))
-    torch.testing.assert_close(
-        method.loss(train_batch(method)) - plain.loss(train_batch(plain)), added, atol=1e-5, rtol=1e-4
-    )
+    added = loss(tcpt) - loss(coop)
+    torch.testing.assert_close(loss(method) - loss(plain), added, atol=1e-5, rtol=1e-4)
     with torch.no_grad():
         assert torch.equal(prepared("apex_on:tcpt_on").classifier(base)(test), tcpt.classifier(base)(test))
-
-
-@pytest.mark.parametrize(
-    ("host", "reason"),
-    [
-        ("zero_shot", "has no single pair of text and image features"),
-        ("mmrl", "compares more than one pair of features"),
-        ("prograd", "changes the gradients of its own loss"),
-        ("tcpt_on", "has these penalties already"),
-    ],
-)
-def test_hosts_without_a_place_for_the_penalties_are_refused(host: str, reason: str) -> None:
-    with pytest.raises(BenchError, match=f"tcpt_on cannot wrap '{host}', which {reason}.*choose one of .*maple"):
-        get_method(f"tcpt_on:{host}")
 
 
 def test_one_class_has_no_margin() -> None:

@@ -74,24 +74,6 @@ def test_tcp_adds_the_kind_of_object_to_the_texts_of_cars(name: str) -> None:
     assert not torch.equal(found[0], found[2])
 
 
-@pytest.mark.parametrize("name", ["dekg", "dekg_tcp"])
-def test_dekg_adds_the_dependence_on_the_frozen_texts_to_its_host(name: str) -> None:
-    method: Any = get_method(name)
-    settings = {"weight": 3.0, "layer": 1} if name == "dekg_tcp" else {"weight": 3.0}
-    made = prepared(method(tiny_backbone(), method.info.config(divergence=20.0, **settings), generator()))
-    host = method.__mro__[1]
-    plain = prepared(host(tiny_backbone(), host.info.config(**settings), generator()))
-    classes, batch = class_set("base"), train_batch()
-    learned, frozen = plain.text_features(classes), F.normalize(plain.teacher(classes), dim=-1)
-    if name == "dekg":
-        learned = F.normalize(learned, dim=-1)
-    learned, frozen = learned / learned.norm(), frozen / frozen.norm()
-    centre = torch.eye(5) - torch.ones(5, 5) / 5
-    dependence = torch.trace(centre @ learned @ learned.T @ centre @ frozen @ frozen.T)
-    torch.testing.assert_close(made.loss(batch), plain.loss(batch) + 20 * dependence, atol=2e-5, rtol=1e-5)
-    assert torch.equal(made.classifier(class_set("new"))(batch), plain.classifier(class_set("new"))(batch))
-
-
 def mma_block(block: Any, x: Tensor, mask: Tensor | None, layers: list[Any], scale: float) -> Tensor:
     """A block with its adapter, written out; gradients are scaled like values."""
     down, shared, up = layers

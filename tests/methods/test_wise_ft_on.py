@@ -118,22 +118,6 @@ def test_clip_fits_own_settings_of_a_protocol_stay() -> None:
     assert get_method("wise_ft_on").info.default_config(EvalProtocol.FEW_SHOT).model_dump()["weight"] == 2
 
 
-@pytest.mark.parametrize(
-    ("host", "reason"),
-    [
-        ("zero_shot", "trains no weights"),
-        ("gda", "trains no weights"),
-        ("vpt", "does not start as the zero-shot model, so there is nothing"),
-        ("plot_pp", "does not start as the zero-shot model"),
-        ("tip_adapter_f", "does not start as the zero-shot model"),
-        ("apex_on", "is an ensemble already"),
-    ],
-)
-def test_hosts_whose_average_means_nothing_are_refused(host: str, reason: str) -> None:
-    with pytest.raises(BenchError, match=f"cannot wrap '{host}', which {reason}.*choose one of .*clip_lora"):
-        get_method(f"wise_ft_on:{host}")
-
-
 def test_settings_that_start_elsewhere_are_refused() -> None:
     method = get_method("wise_ft_on:coop")
     config = method.info.config(ctx_init="")

@@ -1,12 +1,10 @@
 """`make differential`: our runs beside the plain re-implementation in this folder, over three seeds.
 
-    PYTHONPATH=.:tests/support python tests/reference/differential.py [--only METHOD,...] [--seeds 1,2,3] [--write FILE]
+    PYTHONPATH=.:tests/support python tests/reference/differential.py [--only METHOD,...] [--seeds 1,2,3]
 
-*Paired*: the plain side receives the random numbers of our run (initial tensors, order of the images, crops) and
-nothing else. Draw, losses of all steps and logits must agree, up to the measured rounding noise: how much the plain
-side has changed by then when all its weights are multiplied by (1 + 3e-7 N(0, 1)). Where predictions differ, the
-accuracies must be equivalent by two one-sided t-tests. *Independent*: the plain side draws its own random numbers; the
-same tests are reported, but three seeds are too few to demand equivalence of every method.
+The plain side receives the random numbers of our run (initial tensors, order of the images, crops) and nothing else.
+Draw, losses of all steps, logits and predictions must agree, the numbers up to the measured rounding noise: how much
+the plain side has changed by then when all its weights are multiplied by (1 + 3e-7 N(0, 1)).
 """
 
 from __future__ import annotations
@@ -27,11 +25,10 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
-from equivalence import tost
 from PIL import Image
 from plain_clip import PlainCLIP
 from plain_methods import METHODS, StoredFeatures
-from plain_training import Box, Chance, Item, OwnChance, Pictures, Rows, base_classes, draw, test, train
+from plain_training import Box, Chance, Item, Pictures, Rows, base_classes, draw, test, train
 from recorded_run import RecordedRun, recorded_run
 from torch import Tensor
 
@@ -50,8 +47,6 @@ from datasets_registry import (
 from methods import load_backbone, parse_backbone
 
 NOISE = 3e-7
-MARGIN = 0.03
-"""Largest difference of mean accuracies that counts as equivalent when the random numbers are independent."""
 EPOCHS = {"coop": 50, "clip_adapter": 50}
 """Epochs of the long form where they are fewer than the published ones: a quarter, to take minutes."""
 STARTS = {
@@ -229,7 +224,6 @@ class Row:
         loss: largest difference of the loss; `early_loss`: in the first 20 steps. `loss_noise`: that noise makes.
         loss_excess: largest ratio of a step's difference to what noise explains up to this step.
         logits: largest difference of the final logits; `logits_noise`: that noise makes; `moved`: that training makes.
-        differences: by image, whether ours is right minus whether the plain side is.
     """
 
     setting: str
@@ -245,13 +239,9 @@ class Row:
     logits_noise: float
     moved: float
     alike: int
+    images: int
     accuracy: float
     plain_accuracy: float
-    differences: Tensor
-
-    @property
-    def images(self) -> int:
-        return len(self.differences)
 
     @property
     def within(self) -> bool:
@@ -285,34 +275,20 @@ def paired(setting: Setting) -> list[Row]:
     for split in ours.task.evals:
         mine, theirs = ours.logits[split.name][:: setting.every], plain.logits[split.name]
         labels = torch.tensor([sample.label for sample in split.samples])[:: setting.every]
-        right, plain_right = correct(mine, labels), correct(theirs, labels)
         found.append(Row(
             setting.name, setting.seed, split.name, len(loss), same_draw, float(loss[:20].max()), float(loss.max()),
             float(loss_noise[-1]), float((loss / (5 * loss_noise + 2e-6)).max()),
             float((mine - theirs).abs().max()), float((noisy.logits[split.name] - theirs).abs().max()),
             float((plain.before[split.name] - theirs).abs().max()),
-            int((mine.argmax(dim=1) == theirs.argmax(dim=1)).sum()),
-            float(right.mean()), float(plain_right.mean()), right - plain_right,
+            int((mine.argmax(dim=1) == theirs.argmax(dim=1)).sum()), len(labels),
+            accuracy(mine, labels), accuracy(theirs, labels),
         ))  # fmt: skip
     return found
 
 
-def correct(logits: Tensor, labels: Tensor) -> Tensor:
-    """1 where the prediction of an image is right, else 0."""
-    return (logits.argmax(dim=1) == labels).double()
-
-
-def independent(setting: Setting) -> dict[str, Tensor]:
-    """By split: whether ours is right minus whether the plain side is, for each image, with independent chance."""
-    ours, epochs = run_ours(setting)
-    generator = torch.Generator().manual_seed(1000 + setting.seed)
-    plain = run_plain(setting, epochs, OwnChance(generator), generator)
-    found = {}
-    for split in ours.task.evals:
-        labels = torch.tensor([sample.label for sample in split.samples])[:: setting.every]
-        mine = ours.logits[split.name][:: setting.every]
-        found[split.name] = correct(mine, labels) - correct(plain.logits[split.name], labels)
-    return found
+def accuracy(logits: Tensor, labels: Tensor) -> float:
+    """The share of images whose prediction is right."""
+    return float((logits.argmax(dim=1) == labels).double().mean())
 
 
 @contextmanager
@@ -364,70 +340,41 @@ def settings_of(seeds: Sequence[int], real: Mapping[str, str], only: Sequence[st
 def table(rows: Sequence[Row]) -> str:
     """The paired comparison: a line for each training and split, with the seeds together."""
     lines = [
-        "| training | tested on | seeds | steps | same draw | loss, first 20 steps | loss (noise) | logits (noise) "
-        "| moved | predictions alike | accuracy, ours / plain, % |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "| training | tested on | steps | same draw | loss, first 20 steps | loss (noise) | logits (noise) "
+        "| moved | predictions alike | accuracy, ours/plain, % |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, split in dict.fromkeys((row.setting, row.split) for row in rows):
         some = [row for row in rows if (row.setting, row.split) == (name, split)]
-        accuracies = ", ".join(f"{100 * row.accuracy:.1f} / {100 * row.plain_accuracy:.1f}" for row in some)
+        accuracies = ", ".join(f"{100 * row.accuracy:.1f}/{100 * row.plain_accuracy:.1f}" for row in some)
         lines.append(
-            f"| {name} | {split} | {', '.join(str(row.seed) for row in some)} | {some[0].steps} "
+            f"| {name} | {split} | {some[0].steps} "
             f"| {'yes' if all(row.draw for row in some) else 'NO'} | {max(row.early_loss for row in some):.0e} "
             f"| {max(row.loss for row in some):.0e} ({min(row.loss_noise for row in some):.0e}) "
             f"| {max(row.logits for row in some):.0e} ({min(row.logits_noise for row in some):.0e}) "
             f"| {min(row.moved for row in some):.2g} "
-            f"| {sum(row.alike for row in some)} of {sum(row.images for row in some)} | {accuracies} |"
+            f"| {sum(row.alike for row in some)}/{sum(row.images for row in some)} | {accuracies} |"
         )
     return "\n".join(lines)
 
 
-def equivalence(values: Sequence[Tensor]) -> tuple[str, bool]:
-    """The mean difference over images and seeds in words, and whether the accuracies are equivalent.
-
-    The test is over images, whose differences are averaged over the seeds first; it takes the seeds as they are.
-    """
-    mean = torch.stack(list(values)).mean(dim=0)
-    p = tost(mean.tolist(), MARGIN)
-    verdict = "equivalent" if p < 0.05 else "equivalence not shown"
-    return f"{100 * float(mean.mean()):+.2f} points, {verdict} (p = {p:.2g})", p < 0.05
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status 1 if a draw, a loss curve or logits differ, or predictions do and accuracies are not equivalent."""
+def main() -> int:
+    """Exit status 1 if a draw, a loss curve, logits or predictions differ."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="methods, with commas")
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--features", type=Path, help="folder of real CLIP features (vitb32)")
-    parser.add_argument("--write", type=Path, help="also write the tables to this file")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args()
     torch.set_num_threads(1)
     seeds, only = [int(seed) for seed in options.seeds.split(",")], [x for x in options.only.split(",") if x]
+    rows: list[Row] = []
     with real_features(options.features) if options.features else nullcontext({}) as real:
-        if not real:
-            sys.stderr.write("skipped: real features, since --features names no folder\n")
-        rows: list[Row] = []
-        other_chance: dict[tuple[str, str], list[Tensor]] = {}
         for setting in settings_of(seeds, real, only):
-            rows += (found := paired(setting))
-            sys.stderr.write("\n".join(table(found).splitlines()[2:]) + "\n")
-            sys.stderr.flush()
-            for split, values in independent(setting).items():
-                other_chance.setdefault((setting.name, split), []).append(values)
-    text = f"{table(rows)}\n\n{sum(r.alike for r in rows)} of {sum(r.images for r in rows)} predictions alike\n\n"
-    text += "| training | tested on | ours minus plain, same random numbers | independent ones |\n|---|---|---|---|\n"
-    passed = all(row.within for row in rows)
-    for (name, split), values in other_chance.items():
-        mine = [row for row in rows if (row.setting, row.split) == (name, split)]
-        same, fits = "equal image for image", True
-        if any(row.alike < row.images for row in mine):
-            same, fits = equivalence([row.differences for row in mine])
-        text += f"| {name} | {split} | {same} | {equivalence(values)[0]} |\n"
-        passed = passed and fits
-    sys.stdout.write(text)
-    if options.write:
-        options.write.write_text(text)
-    return int(not passed)
+            rows += paired(setting)
+            sys.stderr.write(table(rows[-1:]).splitlines()[-1] + "\n")
+    alike, images = sum(row.alike for row in rows), sum(row.images for row in rows)
+    sys.stdout.write(f"{table(rows)}\n\n{alike} of {images} predictions alike\n")
+    return int(not all(row.within and row.alike == row.images for row in rows))
 
 
 if __name__ == "__main__":

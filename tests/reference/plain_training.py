@@ -43,37 +43,13 @@ def base_classes(items: Sequence[Item], n_classes: int) -> list[Item]:
 
 
 class Chance(Protocol):
-    """The random numbers of an experiment: from another run, or its own."""
+    """The random numbers of an experiment, which are those of another run."""
 
     def order(self, n: int) -> Tensor:
         """The order of the images in the next epoch."""
 
     def crop(self, key: str, view: int, scale: tuple[float, float], size: tuple[int, int]) -> tuple[Box, bool]:
         """The crop of an image under a numbered view, and whether it is mirrored."""
-
-
-@dataclass
-class OwnChance:
-    """Random numbers of its own, with torchvision's rule for crops."""
-
-    generator: torch.Generator
-
-    def order(self, n: int) -> Tensor:
-        return torch.randperm(n, generator=self.generator)
-
-    def crop(self, key: str, view: int, scale: tuple[float, float], size: tuple[int, int]) -> tuple[Box, bool]:
-        width, height = size
-
-        def uniform(low: float, high: float) -> float:
-            return low + (high - low) * float(torch.rand((), generator=self.generator))
-
-        flip = uniform(0, 1) < 0.5
-        for _ in range(10):
-            area, ratio = width * height * uniform(*scale), math.exp(uniform(math.log(3 / 4), math.log(4 / 3)))
-            w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
-            if 0 < w <= width and 0 < h <= height:
-                return (int(uniform(0, width - w + 1)), int(uniform(0, height - h + 1)), w, h), flip
-        return (0, 0, width, height), flip  # the images of these tests are square
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import io
 import json
@@ -19,7 +20,6 @@ import pytest
 import safetensors.numpy
 import torch
 from bundle_files import ids, rewritten
-from damaged import damaged_bytes, damaged_value
 from fake_runner import answered, make_difficulty
 from hypothesis import HealthCheck, given, settings
 from PIL import Image
@@ -36,6 +36,52 @@ from datasets_registry import BenchError, feature_bundle, read_coop_split
 from datasets_registry._custom.dataset import read_custom_dataset
 from datasets_registry._custom.listing_tables import guess_columns, list_table
 from methods._backbones.loading import read_weights
+
+ODD: list[Any] = [
+    None, True, False, 0, -1, 1e308, float("nan"), float("inf"), 10**30, "", "a\x1b[2J", "../../x", "\ud800", "=1",
+    [], {}, [[]], {"a": 1}, [None],
+]  # fmt: skip
+
+
+@st.composite
+def damaged_bytes(draw: st.DrawFn, content: bytes) -> bytes:
+    """The content with one to three flipped, cut, inserted, repeated or removed stretches."""
+    for _ in range(draw(st.integers(1, 3))):
+        at = draw(st.integers(0, len(content)))
+        n = draw(st.integers(1, 64))
+        what = draw(st.sampled_from(["flip", "cut", "insert", "repeat", "remove"]))
+        if what == "flip" and at < len(content):
+            content = content[:at] + bytes([content[at] ^ draw(st.integers(1, 255))]) + content[at + 1 :]
+        elif what == "cut":
+            content = content[:at]
+        elif what == "insert":
+            content = content[:at] + draw(st.binary(min_size=1, max_size=8)) + content[at:]
+        elif what == "repeat":
+            content = content[:at] + content[max(at - n, 0) :]
+        else:
+            content = content[:at] + content[at + n :]
+    return content
+
+
+@st.composite
+def damaged_value(draw: st.DrawFn, value: Any) -> Any:
+    """The JSON value with one to three entries that are removed or of another type."""
+    value = copy.deepcopy(value)
+    for _ in range(draw(st.integers(1, 3))):
+        here = value
+        while isinstance(here, dict | list) and here:
+            key = draw(st.sampled_from(list(here) if isinstance(here, dict) else list(range(len(here)))))
+            inner = here[key]
+            if isinstance(inner, dict | list) and inner and draw(st.integers(0, 3)):
+                here = inner
+                continue
+            if draw(st.booleans()):
+                del here[key]
+            else:
+                here[key] = copy.deepcopy(draw(st.sampled_from(ODD)))
+            break
+    return value
+
 
 pytestmark = pytest.mark.slow  # tests of shards, bundles, stores and readers damage their files on purpose
 few = settings(max_examples=40, derandomize=True, suppress_health_check=list(HealthCheck))

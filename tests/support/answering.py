@@ -6,7 +6,6 @@ Run as a program, it reads a list of `[refused packages, commands]` as JSON, and
 from __future__ import annotations
 
 import contextlib
-import functools
 import io
 import json
 import os
@@ -52,9 +51,6 @@ def answer(arguments: list[str]) -> tuple[int | str, str, str]:
 if __name__ == "__main__":
     finder = Refusing()
     sys.meta_path.insert(0, finder)
-    import typer.main
-
-    typer.main.get_command = functools.cache(typer.main.get_command)
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # a thread that outlives its command may print
     place = Path.cwd()

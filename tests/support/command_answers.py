@@ -52,7 +52,11 @@ def answers(tables: Iterable[tuple[str, Iterable[str]]], folder: Path) -> dict[s
     plain = {key: value for key, value in os.environ.items() if not key.startswith("ETL_BENCH_")}
     search = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "support")])
     homes = dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "PATH"), str(place))  # no sbatch, so no jobs
-    homes |= {"XDG_CACHE_HOME": str(folder / "cache"), "PYTHONPATH": search, "ETL_BENCH_DATASETS": os.devnull}
+    homes |= {
+        "XDG_CACHE_HOME": str(folder / "cache"),
+        "PYTHONPATH": search,
+        "ETL_BENCH_DATASETS": str(place / "etl-bench-datasets"),
+    }
     done = subprocess.run(
         [sys.executable, ROOT / "tests" / "support" / "answering.py"], input=json.dumps(inputs), cwd=place,
         capture_output=True, text=True, check=True, env=plain | homes,

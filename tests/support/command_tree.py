@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
-import typer.main
-
-from bench.cli.app import app
+from bench.cli.app import command_tree
 
 
+@functools.cache
 def commands() -> dict[str, Any]:
     """Every command that does something, by its words; groups that do something of their own are among them."""
 
@@ -22,7 +22,7 @@ def commands() -> dict[str, Any]:
         for word, child in below.items():
             yield from walk(child, f"{words} {word}".strip())
 
-    return dict(walk(typer.main.get_command(app), ""))
+    return dict(walk(command_tree(), ""))
 
 
 def hints(command: Any) -> dict[str, Any]:

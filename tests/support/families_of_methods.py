@@ -8,9 +8,6 @@ import pytest
 
 from methods import METHODS, get_method
 
-FIRST_OF_FAMILY = {METHODS.get(name).info.family: name for name in reversed(list(METHODS))}
-"""The first method of each family by name."""
-
 WITHOUT_TEACHER = [name for name in METHODS if not METHODS.get(name).info.needs_teacher]
 """Methods that run without the file of a teacher. `tests/bench/experiment/test_teacher.py` runs the others."""
 
@@ -22,7 +19,21 @@ def some_fast(names: Sequence[str], fast: set[str]) -> list[object]:
 
 def one_of_each_family(names: Sequence[str]) -> list[object]:
     """The names as parameters. The first of each family among them is fast; it covers the lines that all share."""
+    return some_fast(names, _first_of_each_family(names))
+
+
+def cheap_of_each_family(names: Sequence[str]) -> set[str]:
+    """The first name of each family; if there is one, of those that run no image through a tower in each step."""
+    return _first_of_each_family(sorted(names, key=reads_images))
+
+
+def _first_of_each_family(names: Sequence[str]) -> set[str]:
     first: dict[object, str] = {}
     for name in names:
         first.setdefault(get_method(name).info.family, name)
-    return some_fast(names, set(first.values()))
+    return set(first.values())
+
+
+def reads_images(name: str) -> bool:
+    """Whether a method runs a tower for each image or each view."""
+    return bool({"pixels", "hidden", "pooled", "test_views"} & get_method(name).info.needs)

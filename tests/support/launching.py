@@ -1,15 +1,23 @@
-"""A sweep in one call."""
+"""Tasks of the fake runner, a sweep of them in one call, and what it leaves on disk."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
+from fake_runner import make_spec
+
+from bench.record import RunStatus
+from bench.results.shards import Shards
 from bench.sweep.launch.claims import Claims
 from bench.sweep.launch.pool import Pool, worker_environment
 from bench.sweep.launch.pool import launch as launch_tasks
 from bench.sweep.launch.pool_process import CAN_FORK, PoolProcess
-from bench.sweep.launch.tasks import FinishedTask, LaunchSummary, Surroundings, Task
+from bench.sweep.launch.tasks import FinishedTask, LaunchSummary, RunTask, Surroundings, Task
 
 
 def launch(
@@ -53,3 +61,46 @@ def pool_process(around: Surroundings) -> Iterator[PoolProcess]:
     context = around.context
     with PoolProcess(worker_environment(context.threads, context.device), [around.runner]) as process:
         yield process
+
+
+def run_tasks(n: int, **changes: object) -> list[RunTask]:
+    """Runs that differ in their seed, which begins at 1."""
+    return [RunTask(make_spec(seed=seed, **changes)) for seed in range(1, n + 1)]
+
+
+def statuses(runs: Path, todo: Sequence[Task]) -> list[RunStatus | None]:
+    """The stored status of each run among the tasks; None for one without a shard."""
+    return [Shards(runs).status(task.spec.run_id) for task in todo if isinstance(task, RunTask)]
+
+
+def error_of(runs: Path, task: RunTask) -> str:
+    """The stored error of a failed run: its class and its message."""
+    record = Shards(runs).record(task.spec.run_id)
+    assert record is not None
+    assert record.error is not None
+    return f"{record.error.kind}: {record.error.message}"
+
+
+# --- in processes of their own ----------------------------------------------------------------------------------------
+
+
+def start_python(program: str, *arguments: object, **environment: str) -> subprocess.Popen[str]:
+    """A process of its own group that runs this program, with the same packages; its output is one stream of text."""
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | environment,
+        start_new_session=True,
+    )
+
+
+def wait_for(process: subprocess.Popen[str], word: str) -> None:
+    """Read what the process says up to a line with this word."""
+    said = []
+    for line in process.stdout:  # type: ignore[union-attr]
+        said.append(line)
+        if word in line:
+            return
+    raise AssertionError(f"it ended without saying {word!r}: {''.join(said)}")

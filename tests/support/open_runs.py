@@ -5,12 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
-from fake_runner import make_record, make_spec, rescored
+from fake_runner import from_logits, make_record, make_spec, rescored
 
-from bench.experiment.evaluation import predictions
 from bench.record import OpenScore, Predictions, RunRecord
-from datasets_registry import ClassSet, EvalSplit, Sample
 
 N_BASE, N_NEW = 4, 3
 
@@ -28,15 +25,10 @@ def open_run(
         labels = np.arange(images) % names + first
         logits = draw.normal(size=(images, n_cls)).astype(np.float32)
         logits[np.arange(images), labels] += 2
-        plain.append(_predictions(kind, kind, labels - first, logits[:, first : first + names]))
-        opened.append(_predictions(f"open-{kind}", kind, labels, logits))
+        keys = tuple(f"{kind}/image-{i}.png" for i in range(images))
+        plain.append(from_logits(kind, keys, labels - first, logits[:, first : first + names]))
+        opened.append(from_logits(f"open-{kind}", keys, labels, logits))
     scores = [rescored(item, n) for item, n in zip(plain, (N_BASE, N_NEW), strict=True)]
     base, new = (rescored(item, n_cls) for item in opened)
     record = make_record(make_spec(seed=seed, **spec), scores=scores, open=OpenScore(base=base, new=new))
     return record, [*plain, *opened]
-
-
-def _predictions(split: str, kind: str, labels: np.ndarray, logits: np.ndarray) -> Predictions:
-    samples = tuple(Sample(f"{kind}/image-{i}.png", int(label)) for i, label in enumerate(labels))
-    classes = ClassSet(tuple(f"class {i}" for i in range(logits.shape[1])), "a {}.")
-    return predictions(EvalSplit(split, None, samples, classes), torch.from_numpy(logits))  # type: ignore[arg-type]

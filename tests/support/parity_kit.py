@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any, get_args
 
@@ -23,12 +24,14 @@ from torch import Tensor, nn
 from bench.experiment.features.views import to_pixels
 from bench.experiment.training_loop import Span, make_optimizer, set_rates, train_step
 from bench.extensions.conformance.subject import tiny_teacher
-from datasets_registry import ClassSet
-from methods import Backbone, BackboneSpec, Batch, Method, Needs, Recipe, SupportView, TrainableMethod
+from datasets_registry import ClassSet, EvalProtocol
+from methods import Backbone, BackboneSpec, Batch, Method, Needs, Recipe, SupportView, TrainableMethod, get_method
 from methods._backbones import loading
 
 FOLDER = FIXTURES / "parity"
 ALL_NEEDS = frozenset(get_args(Needs))
+INDEX = torch.tensor([0, 3, 5, 8])
+"""The training images of a batch; two of each class."""
 WIDEST_SUM = 512
 """Numbers in the longest sum of the tiny CLIP: the MLP of its image tower has four times 128 channels."""
 
@@ -44,27 +47,6 @@ def tiny_backbone() -> Backbone:
     model = loading.build_model(spec.config)
     loading.load_state(model, state, "the tiny CLIP")
     return Backbone(spec, model)
-
-
-def repeated_blocks(state: Mapping[str, Tensor], times: int = 3) -> dict[str, Tensor]:
-    """The weights of a tiny CLIP whose image tower repeats its three blocks."""
-    start = "visual.transformer.resblocks."
-    found = {name: value for name, value in state.items() if not name.startswith(start)}
-    for name in state.keys() - found.keys():
-        block, _, rest = name.removeprefix(start).partition(".")
-        found |= {f"{start}{int(block) + 3 * i}.{rest}": state[name] for i in range(times)}
-    return found
-
-
-@cache
-def deep_backbone() -> Backbone:
-    """The tiny CLIP with an image tower of nine blocks."""
-    tiny = tiny_backbone()
-    config = tiny.spec.config
-    model = loading.build_model(config | {"vision_cfg": config["vision_cfg"] | {"layers": 9}})
-    state = {name: value for name, value in tiny.model.state_dict().items() if name != "attn_mask"}
-    loading.load_state(model, repeated_blocks(state), "the tiny CLIP with nine blocks")
-    return Backbone(tiny.spec, model)
 
 
 @cache
@@ -213,40 +195,34 @@ def tuned_image_tower(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: value + 0.1 * drawn[name] for name, value in tower.items()}
 
 
-WIDE_TEACHER: dict[str, Any] = {
-    "embed_dim": 96,
-    "quick_gelu": True,
-    "vision_cfg": {"image_size": 32, "layers": 3, "width": 192, "head_width": 64, "patch_size": 8},
-    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 128, "heads": 2, "layers": 4},
-}
-"""The configuration of a CLIP that sees the same images as the tiny one and has other widths."""
+def visual_prompts(method: TrainableMethod[Any]) -> dict[str, nn.Parameter]:
+    """The learned image prompts by their names in PromptSRC's code, and in that of methods that follow it."""
+    first, *deeper = method.trainable.visual_prompts.layers
+    names = {f"image_encoder.transformer.resblocks.{i}.VPT_shallow": p for i, p in enumerate(deeper, start=1)}
+    return {"image_encoder.VPT": first} | names
 
 
-@cache
-def wide_teacher() -> Backbone:
-    """A CLIP of that configuration with drawn weights, and a logit scale of 50."""
-    model = loading.build_model(WIDE_TEACHER, initialise=False)
-    shapes = {name: value.shape for name, value in model.state_dict().items() if name != "attn_mask"}
-    drawn = drawn_networks(shapes) | {"logit_scale": torch.tensor(50.0).log()}
-    loading.load_state(model, drawn, "the teacher")
-    return Backbone(BackboneSpec("ViT-tiny", "random"), model)
+def text_prompts(method: TrainableMethod[Any]) -> dict[str, nn.Parameter]:
+    """The learned text prompts by their names there."""
+    context = method.trainable.text_context
+    names = {f"text_encoder.transformer.resblocks.{i}.VPT_shallow": p for i, p in enumerate(context.deeper, start=1)}
+    return {"prompt_learner.ctx": context.ctx} | names
 
 
-def wide_teacher_weights() -> dict[str, Tensor]:
-    """Its weights by OpenAI's names."""
-    return {name: value for name, value in wide_teacher().model.state_dict().items() if name != "attn_mask"}
-
-
-def wide_teacher_prompts() -> dict[str, Tensor]:
-    """Four prompts in each block of both towers, by the names of PromptSRC's code; deeper ones replace others."""
-    wide, narrow = torch.Size([4, 192]), torch.Size([4, 128])
-    shapes = {"image_encoder.VPT": wide, "prompt_learner.ctx": narrow}
-    shapes |= {f"image_encoder.transformer.resblocks.{i}.VPT_shallow": wide for i in range(1, 3)}
-    return drawn_networks(shapes | {f"text_encoder.transformer.resblocks.{i}.VPT_shallow": narrow for i in range(1, 4)})
+def prompts_of_both_towers(method: TrainableMethod[Any]) -> dict[str, nn.Parameter]:
+    return visual_prompts(method) | text_prompts(method)
 
 
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
+
+
+def made(method: type[Method[Any]], support: SupportView | ClassSet | None = None, **settings: Any) -> Any:
+    """A method with these settings, prepared with a support set, by default that of the base classes."""
+    found = method(tiny_backbone(), method.info.config(**settings), generator())
+    given = class_set("base") if support is None else support
+    found.prepare(support_view(tiny_backbone(), given) if isinstance(given, ClassSet) else given)
+    return found
 
 
 def prepared(method: Any, classes: ClassSet | None = None, by: float = 0.05) -> Any:
@@ -258,9 +234,29 @@ def prepared(method: Any, classes: ClassSet | None = None, by: float = 0.05) -> 
     return method
 
 
+def moved(name: str, classes: ClassSet | None = None, *, by: float = 0.05, **config: Any) -> Any:
+    """Made, prepared and moved away from its start; a host moves alike with and without a wrapper around it."""
+    cls = get_method(name)
+    if name.endswith("clip_lora"):
+        config["dropout"] = 0.0
+    settings = cls.info.default_config(EvalProtocol.BASE_TO_NEW).model_dump() | config
+    method: Any = cls(tiny_backbone(), cls.info.config.model_validate(settings), torch.Generator().manual_seed(0))
+    method.prepare(support_view(tiny_backbone(), classes or class_set("base")))
+    with torch.no_grad():
+        for key, parameter in method.trainable.named_parameters():
+            seed = 4 if key.startswith("head.") else 5
+            parameter.add_(by * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(seed)))
+    return method
+
+
+def assert_counted(method: Any, n_classes: int = 5) -> None:
+    """The settings of a method that was prepared with two shots count what it learns."""
+    sizes = replace(tiny_backbone().sizes, n_classes=n_classes, shots=2)
+    assert method.config.parameter_count(sizes) == method.learned_parameters()
+
+
 def train_batch(needs: frozenset[Needs] = ALL_NEEDS) -> Batch:
-    index = torch.tensor([0, 3, 5, 8])
-    return batch_of(tiny_backbone(), images("train")[index], index // 2, needs)
+    return batch_of(tiny_backbone(), images("train")[INDEX], INDEX // 2, needs)
 
 
 def recipe_of(case: Case) -> Recipe:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SLACK = 10
 """Another machine's rounding may differ by this factor; a mistake differs by thousands."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
+from simulated_boards import entry
 
-from bench.analysis import Entry, HConvention, Leaderboard, ScoreArray, Setting
+from bench.analysis import HConvention, Leaderboard, ScoreArray, Setting
 from bench.papers.published_numbers import PrintedNumber, named_recipes, numbers_of
 from bench.results import known_methods, settled_recipe
 from datasets_registry import EvalProtocol, get_dataset
@@ -19,20 +19,6 @@ from datasets_registry import EvalProtocol, get_dataset
 SEEDS = (1, 2, 3)
 NOISE = (-0.0005, 0.0, 0.0005)
 """Of the seeds; it has mean 0."""
-
-
-def trained_entry(
-    method: str,
-    config: Mapping[str, object] = MappingProxyType({}),
-    recipe: Mapping[str, object] | None = None,
-    recipe_name: str | None = None,
-) -> Entry:
-    """An entry of a method with one run."""
-    return Entry(
-        key=method, method=method, label="", config=config, recipe=recipe, recipe_name=recipe_name, n=1, expected=1,
-        missing=(), cost=None, run_ids=(), oracle=False, optimism={}, stale="", imported="", uses=None, coverage=1,
-        planned=1,
-    )  # fmt: skip
 
 
 @dataclass
@@ -72,7 +58,7 @@ class PrintedRuns:
         recipe = {} if published is None else settled_recipe(published, self.shots, get_dataset("dtd"))
         stated = json.loads(self.settings or "{}")
         config = {key: value[0] if isinstance(value, list) else value for key, value in stated.items()}
-        entry = trained_entry(
+        entry_of_method = entry(
             self.method,
             config,
             None if self.method == "zero_shot" else recipe | {"name": self.recipe, **named},
@@ -83,7 +69,7 @@ class PrintedRuns:
         return Leaderboard(
             setting=Setting(self.backbone, self.protocol, self.shots, "coop", "fp32", source),
             convention=HConvention.MEAN_OF_H, measures=(*splits, "H") if "new" in splits else splits,
-            entries=(entry,), array=array, baseline=None, excluded=(), missing=(), common=None,
+            entries=(entry_of_method,), array=array, baseline=None, excluded=(), missing=(), common=None,
         )  # fmt: skip
 
 

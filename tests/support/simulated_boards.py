@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -143,7 +144,7 @@ def drawn_leaderboard(
     array = replace(named, keys=keys)
     means = {key: array.mean_over_datasets(key, MEASURE, HConvention.MEAN_OF_H) or 0.0 for key in keys}
     ordered = sorted(keys, key=lambda key: -means[key])
-    entries = tuple(_entry(key) for key in ordered)
+    entries = tuple(entry(key) for key in ordered)
     setting = Setting("B", "few-shot", 16, "coop", "fp32")
     return Leaderboard(setting, HConvention.MEAN_OF_H, (MEASURE,), entries, array.ordered(ordered), BASELINE, (), ())
 
@@ -154,8 +155,15 @@ def _failed(right: NDArray[np.bool_], generator: np.random.Generator) -> NDArray
     return kept
 
 
-def _entry(key: str) -> Entry:
+def entry(
+    method: str,
+    config: Mapping[str, object] = MappingProxyType({}),
+    recipe: Mapping[str, object] | None = None,
+    recipe_name: str | None = None,
+) -> Entry:
+    """An entry of a method with one run."""
     return Entry(
-        key=key, method=key, label="", config={}, recipe=None, recipe_name=None, n=1, expected=1, missing=(), cost=None,
-        run_ids=(), oracle=False, optimism={}, stale="", imported="", uses=None, coverage=1, planned=1,
+        key=method, method=method, label="", config=config, recipe=recipe, recipe_name=recipe_name, n=1, expected=1,
+        missing=(), cost=None, run_ids=(), oracle=False, optimism={}, stale="", imported="", uses=None, coverage=1,
+        planned=1,
     )  # fmt: skip

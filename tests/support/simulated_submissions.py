@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fake_runner import PROVENANCE, make_record, rescored
+from fake_runner import PROVENANCE, from_logits, make_record, make_spec, rescored
 
 from bench.context import RunContext
 from bench.experiment.task import declared_task
 from bench.extensions.boards.check import KNOWN_WEIGHTS
-from bench.extensions.boards.submission import SubmissionFacts, prepare_submission
+from bench.extensions.boards.repeated_runs import repeated_folder, write_repeated
+from bench.extensions.boards.submission import SubmissionFacts, open_submission, prepare_submission
 from bench.record import Predictions, RunRecord
 from bench.results import known_methods, settled_recipe
 from bench.results.shards import Shards
-from bench.spec import ExperimentSpec
 from datasets_registry import EvalProtocol, FewShotTask, get_dataset
 
 DATASET = "spectrum_basic:test=5"
@@ -28,23 +28,13 @@ FACTS = SubmissionFacts(
 COMPUTED = datetime(2026, 11, 25, tzinfo=UTC)
 """When the runs were computed: after the first code of the project, and before they were submitted."""
 Run = tuple[RunRecord, list[Predictions]]
+FEW_SHOT = EvalProtocol.FEW_SHOT
 
 
 @cache
 def task_of(dataset: str, shots: int, seed: int) -> FewShotTask:
-    spec = _spec(method="coop", config={}, dataset=dataset, shots=shots, seed=seed)
+    spec = make_spec(config={}, recipe=None, dataset=dataset, protocol=FEW_SHOT, shots=shots, seed=seed)
     return declared_task(spec, RunContext())
-
-
-def _spec(**values: Any) -> ExperimentSpec:
-    common: dict[str, Any] = {
-        "recipe": None,
-        "backbone": "ViT-demo.drawn",
-        "task_fingerprint": "f",
-        "draw": "coop",
-        "protocol": EvalProtocol.FEW_SHOT,
-    }
-    return ExperimentSpec(**(common | values))
 
 
 def simulated_run(
@@ -52,13 +42,14 @@ def simulated_run(
 ) -> Run:
     """A run with the published settings of a method; `skill` is what the true class gains over random logits."""
     info = known_methods().get(method)
-    recipe = info.recipe_for(EvalProtocol.FEW_SHOT)
+    recipe = info.recipe_for(FEW_SHOT)
     shots, seed = (0, 0) if method == "zero_shot" else (2, seed)
     task = task_of(dataset, shots, seed)
-    spec = _spec(
+    spec = make_spec(
         **{
+            "protocol": FEW_SHOT,
             "method": method,
-            "config": dict(info.settled(EvalProtocol.FEW_SHOT).values),
+            "config": dict(info.settled(FEW_SHOT).values),
             "recipe": settled_recipe(recipe, shots, get_dataset(DATASET)),
             "dataset": dataset,
             "shots": shots,
@@ -85,25 +76,6 @@ def _predictions(split: Any, rng: np.random.Generator, skill: float) -> Predicti
     logits = rng.normal(size=(len(label), len(split.classes)))
     logits[np.arange(len(label)), label] += skill
     return from_logits(split.name, tuple(sample.key for sample in split.samples), label, logits)
-
-
-def from_logits(split: str, images: tuple[str, ...], label: np.ndarray, logits: np.ndarray) -> Predictions:
-    logits = logits.astype(np.float32)
-    order = np.argsort(-logits, axis=1, kind="stable")
-    rows = np.arange(len(label))
-    share = np.exp(logits - np.log(np.exp(logits).sum(1, keepdims=True)))
-    return Predictions(
-        split=split,
-        images=images,
-        label=label,
-        predicted=order[:, 0].astype(np.int32),
-        rank=(order == label[:, None]).argmax(1).astype(np.int32),
-        true_logit=logits[rows, label],
-        log_sum_exp=np.log(np.exp(logits).sum(1)).astype(np.float32),
-        sum_p2=(share**2).sum(1).astype(np.float32),
-        top_labels=order[:, :5].astype(np.int32),
-        top_logits=np.take_along_axis(logits, order[:, :5], axis=1),
-    )
 
 
 def with_predictions(run: Run, predictions: list[Predictions]) -> Run:
@@ -147,3 +119,9 @@ class Draft:
             shards.write(record, predictions)
         prepare_submission(folder, shards, list(shards.scan()), self.facts)
         return folder
+
+
+def state_repeated(folder: Path, outcomes: dict[str, str]) -> None:
+    """Write outcomes of repeated runs of a submission, by run id."""
+    submission = open_submission(folder)
+    write_repeated(repeated_folder(folder.parent), submission.name, submission.digest, "secret", outcomes)

@@ -53,24 +53,10 @@ BERTS = {
     "xlm-r": transformers.XLMRobertaConfig,
 }
 TEXTS_OF_HUB = {"biomedclip", "roberta", "xlm-r", "mt5", "nllb"}
-WORDS = [
-    "x",
-    "a",
-    "photo",
-    "of",
-    "cat",
-    "dog",
-    "tree",
-    "bird",
-    "red",
-    "blue",
-    "square",
-    "circle",
-    "very",
-    "old",
-    "type",
-]
-_CLASS_WORDS = ["lotus", "rose", "tulip", "daisy", "iris", "poppy", "lily", "aster", "thing", "texture"]
+WORDS = (
+    "x", "a", "photo", "of", "cat", "dog", "tree", "bird", "red", "blue", "square", "circle", "very", "old", "type",
+)  # fmt: skip
+_CLASS_WORDS = ("lotus", "rose", "tulip", "daisy", "iris", "poppy", "lily", "aster", "thing", "texture")
 
 
 def _word_tokenizer(start: str | None, end: str, pad: str, *, lower: bool) -> transformers.PreTrainedTokenizerFast:
@@ -124,14 +110,9 @@ def small_timm() -> Iterator[None]:
         yield
 
 
-def own_config(family: str) -> dict[str, Any]:
-    """The configuration of the family's architecture."""
-    return BackboneSpec(FAMILIES[family], "random").config
-
-
 def small_config(family: str, folder: Path) -> dict[str, Any]:
     """The family's configuration with small towers; a text tower of the hub is described in the folder."""
-    config = own_config(family)
+    config = BackboneSpec(FAMILIES[family], "random").config
     vision, text = config["vision_cfg"], config["text_cfg"]
     config["embed_dim"] = 96
     if isinstance(vision.get("layers"), list):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from sweep_requests import sweep_over
 
 from bench.context import RunContext
@@ -11,7 +9,6 @@ from bench.experiment.features.inputs import load_inputs, loaded_backbone
 from bench.experiment.runner import run_experiment
 from bench.experiment.task import read_splits
 from bench.record import Predictions, RunRecord
-from bench.results.predictions import pack_predictions
 from bench.spec import ExperimentSpec
 from bench.sweep import expand
 from datasets_registry import EvalProtocol
@@ -20,36 +17,29 @@ BACKBONE = "ViT-tiny.random"
 DATASET = "spectrum_basic:test=5"
 
 
+def one_spec(method: str, *overrides: str, **axes: object) -> ExperimentSpec:
+    """The spec of a method for base-to-new with two shots and seed 1, unless the axes of the sweep are others."""
+    usual = {"protocol": EvalProtocol.BASE_TO_NEW, "shots": (2,), "seeds": (1,)}
+    (spec,) = expand(sweep_over([method], [DATASET], [BACKBONE], overrides=overrides, **usual | axes)).specs
+    return spec
+
+
 def spec_of(
     method: str, *, seed: int = 1, protocol: EvalProtocol = EvalProtocol.BASE_TO_NEW, **settings: object
 ) -> ExperimentSpec:
-    overrides = [f"{method}.recipe.epochs=2", f"{method}.recipe.views=2"] if method != "zero_shot" else []
-    overrides += [f"{method}.{k}={v}" for k, v in settings.items()]
-    axes = sweep_over(
-        [method], [DATASET], [BACKBONE], protocol=protocol, shots=(2,), seeds=(seed,), overrides=overrides
-    )
-    (spec,) = expand(axes).specs
-    return spec
+    """The spec of a short training with these settings of the method."""
+    short = [f"{method}.recipe.epochs=2", f"{method}.recipe.views=2"] if method != "zero_shot" else []
+    chosen = [f"{method}.{key}={value}" for key, value in settings.items()]
+    return one_spec(method, *short, *chosen, protocol=protocol, seeds=(seed,))
 
 
 def constant_rate_spec(
     method: str, protocol: EvalProtocol, selection: str | None = None, **recipe: object
 ) -> ExperimentSpec:
     """A constant learning rate, so that a training of n epochs is the beginning of any longer one."""
-    overrides = [f"{method}.recipe.{key}={value}" for key, value in recipe.items()]
-    overrides += [f"{method}.recipe.schedule=constant", f"{method}.recipe.warmup=none"]
-    axes = sweep_over(
-        [method],
-        [DATASET],
-        [BACKBONE],
-        protocol=protocol,
-        shots=(2,),
-        seeds=(1,),
-        overrides=overrides,
-        selection=selection,
-    )
-    (spec,) = expand(axes).specs
-    return spec
+    values = recipe | {"schedule": "constant", "warmup": "none"}
+    overrides = [f"{method}.recipe.{key}={value}" for key, value in values.items()]
+    return one_spec(method, *overrides, protocol=protocol, selection=selection)
 
 
 _FINISHED: dict[str, tuple[RunRecord, list[Predictions]]] = {}
@@ -73,11 +63,3 @@ def outcome(run: tuple[RunRecord, list[Predictions]]) -> tuple[object, ...]:
     record, predictions = run
     logits = [p.top_logits.tobytes() + p.true_logit.tobytes() for p in predictions]
     return [s.model_dump() for s in record.scores], record.final_loss, logits
-
-
-def without_times(run: tuple[RunRecord, Sequence[Predictions]]) -> tuple[object, ...]:
-    """The record and the predictions, without times and memory."""
-    record, predictions = run
-    values = record.model_dump(exclude={"created_at"})
-    values["cost"] = {k: v for k, v in values["cost"].items() if "seconds" not in k and "memory" not in k}
-    return values, pack_predictions(predictions)

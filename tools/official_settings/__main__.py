@@ -81,7 +81,7 @@ DASSL_NAMES = {
     "dtd": "DescribableTextures", "eurosat": "EuroSAT", "ucf101": "UCF101",
 }  # fmt: skip
 """The names of the eleven datasets in Dassl."""
-REASONS = {"data.precision": "the towers run in the precision of the run, fp32 by default (docs/decisions/0006)"}
+REASONS = {"data.precision": "the towers run in the precision of the run, fp32 by default (docs/decisions.md)"}
 """Differences of all methods."""
 
 

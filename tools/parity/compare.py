@@ -331,22 +331,21 @@ def same_images(samples: Sequence[Any], official: dict[str, Any], part: str) -> 
 def table(found: Sequence[Row]) -> str:
     """The table of docs/parity.md: a line for each training and split, with the seeds together."""
     lines = [
-        "| training | tested on | seeds | same draw | predictions alike | classes predicted "
-        "| accuracy, official / ours, % | loss | logits (noise) | moved |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| training | tested on | same draw | predictions alike | classes predicted "
+        "| accuracy, official/ours, % | loss | logits (noise) | moved |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, split in dict.fromkeys((row.name, row.split) for row in found):
         some = [row for row in found if (row.name, row.split) == (name, split)]
-        accuracies = ", ".join(f"{100 * row.accuracy:.1f} / {100 * row.our_accuracy:.1f}" for row in some)
+        accuracies = ", ".join(f"{100 * row.accuracy:.1f}/{100 * row.our_accuracy:.1f}" for row in some)
         moved = [row.moved for row in some if row.moved is not None]
         noise = [row.noise for row in some if row.noise is not None]
         losses = [row.loss for row in some if row.loss is not None]
         classes = sorted({row.classes for row in some})
         logits = f"{max(row.logits for row in some):.0e}" + (f" ({max(noise):.0e})" if noise else "")
         lines.append(
-            f"| {name} | {split} | {', '.join(str(row.seed) for row in some)} "
-            f"| {_draws(some)} "
-            f"| {sum(row.alike for row in some)} of {sum(row.images for row in some)} "
+            f"| {name.removesuffix(', base to new')} | {split} | {_draws(some)} "
+            f"| {sum(row.alike for row in some)}/{sum(row.images for row in some)} "
             f"| {classes[0]}{f' to {classes[-1]}' if len(classes) > 1 else ''} | {accuracies} "
             f"| {f'{max(losses):.0e}' if losses else ''} | {logits} "
             f"| {f'{min(moved):.2g}' if moved else ''} |"
@@ -362,19 +361,16 @@ def _draws(some: Sequence[Row]) -> str:
 def times_table(found: Sequence[Row]) -> str:
     """The table of times in docs/performance.md: a line for each training, with the medians of the seeds."""
     lines = [
-        "| training | steps | official, CPU s | ours, CPU s | official / ours | official, s | ours, s |",
-        "|---|---|---|---|---|---|---|",
+        "| training | steps | official, CPU s | ours, CPU s | official / ours |",
+        "|---|---|---|---|---|",
     ]
     ratios = []
     for name in dict.fromkeys(row.name for row in found if row.cpu):
         some = {row.seed: row for row in found if row.name == name}.values()
-        cpu, wall = ([median(pair[side] for pair in pairs if pair) for side in (0, 1)] for pairs in
-                     ([row.cpu for row in some], [row.wall for row in some]))  # fmt: skip
-        ratios.append(cpu[0] / cpu[1])
+        official, ours = (median(row.cpu[side] for row in some if row.cpu) for side in (0, 1))
+        ratios.append(official / ours)
         steps = next(iter(some)).steps
-        lines.append(
-            f"| {name} | {steps} | {cpu[0]:.2f} | {cpu[1]:.2f} | {ratios[-1]:.1f} | {wall[0]:.2f} | {wall[1]:.2f} |"
-        )
+        lines.append(f"| {name} | {steps} | {official:.2f} | {ours:.2f} | {ratios[-1]:.1f} |")
     if not ratios:
         return ""
     lines += ["", f"{len(ratios)} trainings: the median ratio is {median(ratios):.1f}, the lowest {min(ratios):.1f}."]

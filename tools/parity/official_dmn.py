@@ -13,7 +13,7 @@ from unittest.mock import MagicMock, patch
 
 import torch
 from frozen_features import FrozenFeatures
-from recording import STEPS, CaseSettings, Weights, class_names, step_by_step
+from recording import STEPS, CaseSettings, Weights, case, class_names, step_by_step
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -26,11 +26,6 @@ UNUSED = (
 """Imported by the official file; nothing of them is run."""
 TRAINED = ("global_bias", "global_bias_key", "global_bias_value", "global_ffn_bias", "text_bias")
 """The parameters that get a gradient."""
-
-
-def case(which: str, **settings: float) -> CaseSettings:
-    return CaseSettings(settings, train_classes=which, evaluated=(which,))
-
 
 CASES = {
     "published": case("all", beta=5.5, lr=1e-4, share=1.0),

@@ -11,17 +11,11 @@ import torch
 from frozen_features import FrozenFeatures
 from official_dmn import TEMPLATE, import_memory, model_of
 from official_tda import moved
-from recording import CaseSettings, Weights, class_names
+from recording import CaseSettings, Weights, case, class_names
 from torch import Tensor
 from torch.nn import functional
 
 SOURCE = "YBZh/DMN@c6c218c dmn_main.py (DualMem, select_confident_samples, direct_inference)"
-
-
-def case(which: str, **settings: float) -> CaseSettings:
-    """A case with these settings."""
-    return CaseSettings(settings, train_classes=which, evaluated=(which,))
-
 
 CASES = {
     "published": case("all", beta=5.5, size=50, share=1.0, views=31),

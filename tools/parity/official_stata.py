@@ -12,18 +12,12 @@ from unittest.mock import patch
 
 import torch
 from frozen_features import FrozenFeatures
-from recording import CaseSettings, Weights, class_names
+from recording import CaseSettings, Weights, case, class_names
 from torch import Tensor
 from torch.nn import functional
 
 SOURCE = "MaxZanella/StatA@eea8637 solvers/StatA.py (StatA_solver)"
 TEMPLATE = "a photo of a {}."
-
-
-def case(which: str, **settings: float) -> CaseSettings:
-    """A case with these settings of the solver, others as published, on images of all classes."""
-    return CaseSettings(settings, train_classes=which, evaluated=(which,))
-
 
 CASES = {
     "published": case("all", alpha=1, lambda_laplacian=1),

@@ -12,7 +12,7 @@ from unittest.mock import MagicMock, patch
 
 import torch
 from frozen_features import FrozenFeatures
-from recording import CaseSettings, Weights, class_names
+from recording import CaseSettings, Weights, case, class_names
 from torch import Tensor
 from torch.nn import functional
 
@@ -20,13 +20,6 @@ SOURCE = "FarinaMatteo/zero@c609f7c ttas/zero.py (Zero.zero), ttas/base.py (conf
 TEMPLATE = "a photo of a {}."
 UNUSED = ("data.datautils", "data.imagenet_prompts", "data.cls_to_names", "clip.custom_clip", "utils.vis_utils")
 """Imported by the official files; nothing of them is run."""
-
-
-def case(which: str, *, views: int, selected: float, spread: float) -> CaseSettings:
-    """A case with that many views beside the plain one, which differ from it by noise of that size."""
-    settings = {"views": views, "selected": selected, "spread": spread}
-    return CaseSettings(settings, train_classes=which, evaluated=(which,))
-
 
 CASES = {
     "published": case("all", views=63, selected=0.3, spread=1.0),

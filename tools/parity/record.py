@@ -1,6 +1,6 @@
 """Records the parity fixtures of one method from a checkout of its official code.
 
-    PYTHONPATH=.:tests/support:tools/parity python tools/parity/record.py mmrl_pp --checkout FOLDER \
+    PYTHONPATH=.:tests/support:tools/parity python tools/parity/record.py lweib --checkout FOLDER \
         --dassl FOLDER
 
 `--dassl` is a checkout of KaiyangZhou/Dassl.pytorch, for repositories that need it. Official code needs yacs and

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -55,7 +55,11 @@ class CaseSettings:
     settings: Mapping[str, Any]
     train_classes: str = "base"
     evaluated: tuple[str, ...] = ("base", "new")
-    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def case(which: str, **settings: Any) -> CaseSettings:
+    """A case that is tested on the classes that it is trained on."""
+    return CaseSettings(settings, train_classes=which, evaluated=(which,))
 
 
 Weights = dict[str, Tensor]
@@ -106,7 +110,7 @@ def record_case(case: CaseSettings, run: Run) -> tuple[dict[str, Tensor], dict[s
         "steps": STEPS,
         "trainable_parameters": {name: list(value.shape) for name, value in group(tensors, "init").items()},
     }
-    return tensors, shared | config | dict(case.facts) | {"fp32_noise_floor_max_abs": noise}
+    return tensors, shared | config | {"fp32_noise_floor_max_abs": noise}
 
 
 def step_by_step(

@@ -149,8 +149,8 @@ def text_distances(text_features: ArrayLike) -> tuple[float | None, float | None
     if n_cls < 2:
         return None, None
     cosines = texts @ texts.T
-    others = cosines[~np.eye(n_cls, dtype=bool)].reshape(n_cls, n_cls - 1)
-    return float(np.mean(1 - others.mean(1))), float(np.mean(1 - others.max(1)))
+    off_diagonal = cosines[~np.eye(n_cls, dtype=bool)].reshape(n_cls, n_cls - 1)
+    return float(np.mean(1 - off_diagonal.mean(1))), float(np.mean(1 - off_diagonal.max(1)))
 
 
 def zero_shot_margin(cosines: Floats, labels: ArrayLike) -> float | None:
@@ -165,9 +165,9 @@ def zero_shot_margin(cosines: Floats, labels: ArrayLike) -> float | None:
     if cosines.shape[1] < 2:
         return None
     rows, truth = np.arange(len(cosines)), np.asarray(labels)
-    others = cosines.copy()
-    others[rows, truth] = -np.inf
-    return float(np.mean(cosines[rows, truth] - others.max(1)))
+    other_cosines = cosines.copy()
+    other_cosines[rows, truth] = -np.inf
+    return float(np.mean(cosines[rows, truth] - other_cosines.max(1)))
 
 
 def unit_rows(matrix: ArrayLike) -> Floats:

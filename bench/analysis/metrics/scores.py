@@ -114,8 +114,8 @@ def run_metrics(columns: Mapping[str, ArrayLike]) -> dict[str, float]:
     but the accuracies, and NaN for one image. Raises UsageError if there is no prediction.
     """
     rows = {name: np.asarray(column)[None] for name, column in columns.items() if name != "label"}
-    found = metrics_of_runs(np.asarray(columns["label"]), rows)
-    return {name: float(values[0]) for name, values in found.items()}
+    metrics = metrics_of_runs(np.asarray(columns["label"]), rows)
+    return {name: float(values[0]) for name, values in metrics.items()}
 
 
 def metrics_of_runs(label: ArrayLike, columns: Mapping[str, ArrayLike]) -> dict[str, Floats]:
@@ -135,7 +135,7 @@ def metrics_of_runs(label: ArrayLike, columns: Mapping[str, ArrayLike]) -> dict[
     by_class = right / size
     nlls, briers = log_sum_exp - true_logit, np.maximum(1 - 2 * np.exp(true_logit - log_sum_exp) + sum_p2, 0)
     ranked = _sorted(confidence, correct.astype(np.float64))
-    found = {
+    metrics = {
         "accuracy": correct.mean(axis=1),
         "macro_accuracy": by_class.mean(axis=1),
         "nll": nlls.mean(axis=1),
@@ -147,7 +147,7 @@ def metrics_of_runs(label: ArrayLike, columns: Mapping[str, ArrayLike]) -> dict[
         "brier": briers,
         "ece": _gap_contributions(ranked),
     }
-    return found | {f"{name}_variance": _mean_variances(values) for name, values in contributions.items()}
+    return metrics | {f"{name}_variance": _mean_variances(values) for name, values in contributions.items()}
 
 
 def _mean_variances(contributions: Floats) -> Floats:
@@ -262,5 +262,5 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
         log_p = log_softmax(scores / np.exp(log_t), axis=1)
         return float(-log_p[rows, truth].sum() + 0.5 * log_t**2)
 
-    found = minimize_scalar(objective, bounds=(-WIDEST, WIDEST), method="bounded", options={"xatol": 1e-6})
-    return float(np.exp(found.x))
+    minimum = minimize_scalar(objective, bounds=(-WIDEST, WIDEST), method="bounded", options={"xatol": 1e-6})
+    return float(np.exp(minimum.x))

@@ -14,6 +14,8 @@ from bench import score_texts
 
 ROUNDING = 1e-12
 """A standard error of fractions up to this size is that of rounding, and not a spread."""
+PRINTED = 0.0005
+"""The smallest difference of accuracies that is not printed as 0.0 points."""
 
 
 class Covers(StrEnum):
@@ -105,8 +107,8 @@ class MeanTest:
     ) -> MeanTest:
         """The test of a mean with a given standard error and degrees of freedom; `level` is that of the interval."""
         reach = float(stdtrit(df, 1 - (1 - level) / 2)) * error
-        found = cls(mean, n, groups, error, df, mean - reach, mean + reach, image_error=image_error)
-        return replace(found, p=found.p_against(0.0))
+        test = cls(mean, n, groups, error, df, mean - reach, mean + reach, image_error=image_error)
+        return replace(test, p=test.p_against(0.0))
 
     def p_against(self, value: float) -> float | None:
         """Two-sided p value against the mean `value`; None without a standard error."""
@@ -116,8 +118,8 @@ class MeanTest:
 
     @property
     def clear(self) -> bool:
-        """Whether the interval does not contain 0; false without one."""
-        return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
+        """Whether the interval of a difference does not contain 0, nor end so near that 0.0 points are printed."""
+        return self.low is not None and self.high is not None and (self.low >= PRINTED or self.high <= -PRINTED)
 
     def within(self, least: float = -1.0, most: float = 1.0) -> MeanTest:
         """The same test with its mean and interval within a range; by default that of a difference.

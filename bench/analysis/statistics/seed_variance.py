@@ -36,17 +36,19 @@ def shrunk_variances(seeds: ArrayLike, df: ArrayLike, residual: ArrayLike, image
         >>> found.round(2).tolist(), added.tolist()  # (4 * 4 + 2 * 0) / 6; (4 * 2 + 2 * 4) / 6
         ([2.67, 2.67, 2.67], [4.0, 4.0, 4.0])
     """
-    own, rest, scale = (np.asarray(part, dtype=float) for part in (seeds, residual, images))
-    given = np.asarray(df, dtype=float)
-    freedom = np.broadcast_to(given.reshape(given.shape + (1,) * (own.ndim - given.ndim)), own.shape)
-    known = freedom > 0
-    of_others = _of_others(np.where(known, scale, 0.0))
-    usable = known & (of_others > 0)
-    beyond = _of_others(np.where(known, (own - rest) * (freedom + 1), 0.0))
+    between_seeds, rest, scale = (np.asarray(part, dtype=float) for part in (seeds, residual, images))
+    seed_df = np.asarray(df, dtype=float)
+    freedom = np.broadcast_to(
+        seed_df.reshape(seed_df.shape + (1,) * (between_seeds.ndim - seed_df.ndim)), between_seeds.shape
+    )
+    has_seeds = freedom > 0
+    of_others = _of_others(np.where(has_seeds, scale, 0.0))
+    usable = has_seeds & (of_others > 0)
+    beyond = _of_others(np.where(has_seeds, (between_seeds - rest) * (freedom + 1), 0.0))
     expected = np.maximum(_ratio(beyond, of_others, usable), 0.0) * scale / (freedom + 1) + rest
-    trust = np.minimum(1.0, PLAUSIBLE * _ratio(expected, own, own > 0) + (own <= 0))
+    trust = np.minimum(1.0, PLAUSIBLE * _ratio(expected, between_seeds, between_seeds > 0) + (between_seeds <= 0))
     added = np.where(usable, np.minimum(PRIOR_DF, _of_others(freedom)) * trust, 0.0)
-    return _ratio(added * expected + freedom * own, added + freedom, known), added
+    return _ratio(added * expected + freedom * between_seeds, added + freedom, has_seeds), added
 
 
 def variances_of_mean(seeds: ArrayLike, df: ArrayLike, residual: ArrayLike, images: ArrayLike) -> _Array:
@@ -56,8 +58,8 @@ def variances_of_mean(seeds: ArrayLike, df: ArrayLike, residual: ArrayLike, imag
     three datasets the variances are the plain ones: in simulations the mean was covered 91 % of the time otherwise.
     Arguments and result are those of `shrunk_variances`.
     """
-    own = np.asarray(seeds, dtype=float)
-    return own if len(own) < 3 else shrunk_variances(seeds, df, residual, images)[0]
+    between_seeds = np.asarray(seeds, dtype=float)
+    return between_seeds if len(between_seeds) < 3 else shrunk_variances(seeds, df, residual, images)[0]
 
 
 def _of_others(values: _Array) -> _Array:

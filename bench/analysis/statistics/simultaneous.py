@@ -97,12 +97,12 @@ def _errors(tests: Mapping[Pair, MeanTest], keys: Sequence[str]) -> NDArray[np.f
     A pair without a standard error does not vary; one that was not compared has the mean error of the others.
     """
     place = {key: number for number, key in enumerate(keys)}
-    known = {pair: test.standard_error**2 for pair, test in tests.items() if test.standard_error is not None}
-    squares = np.full((len(keys), len(keys)), float(np.mean(list(known.values()))) if known else 0.0)
+    variances = {pair: test.standard_error**2 for pair, test in tests.items() if test.standard_error is not None}
+    squares = np.full((len(keys), len(keys)), float(np.mean(list(variances.values()))) if variances else 0.0)
     np.fill_diagonal(squares, 0.0)
     for pair in tests:
         first, second = (place[key] for key in pair)
-        squares[first, second] = squares[second, first] = known.get(pair, 0.0)
+        squares[first, second] = squares[second, first] = variances.get(pair, 0.0)
     errors: NDArray[np.float64] = np.sqrt(squares)
     return errors
 
@@ -117,8 +117,8 @@ def _factors(errors: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _distances(factors: NDArray[np.float64], a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
     """Of pairs of points, `(pairs,)`."""
-    found: NDArray[np.float64] = np.linalg.norm(factors[np.asarray(a)] - factors[np.asarray(b)], axis=1)
-    return found
+    distances: NDArray[np.float64] = np.linalg.norm(factors[np.asarray(a)] - factors[np.asarray(b)], axis=1)
+    return distances
 
 
 def lead_by_chance(tests: Mapping[Pair, MeanTest], control: str) -> float:
@@ -127,7 +127,7 @@ def lead_by_chance(tests: Mapping[Pair, MeanTest], control: str) -> float:
     errors = _errors(tests, keys)
     factors = _factors(errors)
     means = np.random.default_rng(0).normal(size=(_DRAWS, len(factors))) @ factors.T
-    zero, others = keys.index(control), [number for number, key in enumerate(keys) if key != control]
-    distances = _distances(factors, others, [zero] * len(others))
-    scale = np.divide(errors[others, zero], distances, out=np.zeros_like(distances), where=distances > 0)
-    return float(((means[:, others] - means[:, [zero]]) * scale).max(axis=1).mean())
+    zero, methods = keys.index(control), [number for number, key in enumerate(keys) if key != control]
+    distances = _distances(factors, methods, [zero] * len(methods))
+    scale = np.divide(errors[methods, zero], distances, out=np.zeros_like(distances), where=distances > 0)
+    return float(((means[:, methods] - means[:, [zero]]) * scale).max(axis=1).mean())

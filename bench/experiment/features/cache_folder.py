@@ -68,15 +68,15 @@ def cache_info(folder: Path) -> list[BackboneCache]:
     if not root.is_dir():
         return []
     folders = sorted(p for p in root.iterdir() if p.is_dir())
-    slugs, found = {}, []
+    slugs, caches = {}, []
     for place in folders:
         with suppress(OSError):  # an older cache has no such file
             if slug := (place / NAME_FILE).read_text(encoding="utf-8").strip():
                 slugs[_digest(place)] = slug
     for place in folders:
         sizes = [path.stat().st_size for path in place.glob("*.safetensors")]
-        found.append(BackboneCache(place.name, slugs.get(_digest(place), ""), len(sizes), sum(sizes)))
-    return found
+        caches.append(BackboneCache(place.name, slugs.get(_digest(place), ""), len(sizes), sum(sizes)))
+    return caches
 
 
 def _digest(place: Path) -> str:
@@ -89,8 +89,8 @@ def clear_cache(folder: Path, backbone: str | None = None) -> int:
     Raises CacheError if no folder begins with `backbone`, or a file cannot be deleted.
     """
     if backbone is not None and not any(place.name.startswith(backbone) for place in cache_info(folder)):
-        known = ", ".join(place.name for place in cache_info(folder)) or "nothing"
-        raise CacheError(f"The cache holds no backbone that begins with {backbone!r}; it holds {known}.")
+        names = ", ".join(place.name for place in cache_info(folder)) or "nothing"
+        raise CacheError(f"The cache holds no backbone that begins with {backbone!r}; it holds {names}.")
     return remove([p for p in block_files(folder) if backbone is None or p.parent.name.startswith(backbone)])
 
 
@@ -119,8 +119,8 @@ def make_room(folder: Path, limit: int) -> int:
     blocks = []
     for path in block_files(folder):
         with suppress(FileNotFoundError):  # another process deleted it first
-            found = path.stat()
-            blocks.append((found.st_mtime_ns, path, found.st_size))
+            stat = path.stat()
+            blocks.append((stat.st_mtime_ns, path, stat.st_size))
     excess, surplus = sum(size for _, _, size in blocks) - limit, []
     for _, path, size in sorted(blocks):
         if excess > 0:

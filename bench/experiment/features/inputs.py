@@ -63,16 +63,16 @@ class Inputs:
     def evaluated_pixels(self, images: Images, samples: Sequence[Sample]) -> Tensor:
         """Preprocessed pixels of centre views that every run evaluates again; they are stored in the cache folder."""
         addresses = [address(images.digest(sample.key), CENTER_VIEW.key) for sample in samples]
-        shown = [(sample, CENTER_VIEW) for sample in samples]
+        views_of_samples = [(sample, CENTER_VIEW) for sample in samples]
         return self._normalised(
-            self._evaluated.get(addresses, lambda some: self._render(images, [shown[i] for i in some]))
+            self._evaluated.get(addresses, lambda some: self._render(images, [views_of_samples[i] for i in some]))
         )
 
-    def _render(self, images: Images, shown: Sequence[tuple[Sample, View]]) -> list[NDArray[np.uint8]]:
+    def _render(self, images: Images, pairs: Sequence[tuple[Sample, View]]) -> list[NDArray[np.uint8]]:
         """Views as bytes, each `(size, size, 3)`; an image whose views follow each other is loaded once."""
-        grouped = [(key, [view for _, view in some]) for key, some in groupby(shown, lambda pair: pair[0].key)]
+        grouped = [(key, [view for _, view in some]) for key, some in groupby(pairs, lambda pair: pair[0].key)]
         rendered = parallel_map(grouped, lambda group: self._rendered.get_all(images, *group), self._decoders)
-        return [one for some in rendered for one in some]
+        return [view for some in rendered for view in some]
 
     def _normalised(self, rendered: Sequence[NDArray[np.uint8]]) -> Tensor:
         how = self.backbone.preprocessing
@@ -150,22 +150,22 @@ class Inputs:
         All views of an image follow each other, so that it is loaded once. Without `kept` the store forgets the rows.
         `digest` gives the digest of an image by its key; None asks the images.
         """
-        wanted = self._addressed(images, [(sample, view) for sample in samples for view in views], digest)
-        if together and not store.holds(wanted[0]):
-            every = dict.fromkeys([*views, *together])
-            store.fill(*self._addressed(images, [(sample, view) for sample in samples for view in every], digest))
-        rows = store.get(*wanted).view(len(samples), len(views), -1)
+        addressed = self._addressed(images, [(sample, view) for sample in samples for view in views], digest)
+        if together and not store.holds(addressed[0]):
+            all_views = dict.fromkeys([*views, *together])
+            store.fill(*self._addressed(images, [(sample, view) for sample in samples for view in all_views], digest))
+        rows = store.get(*addressed).view(len(samples), len(views), -1)
         if not kept:
-            store.forget(wanted[0])
+            store.forget(addressed[0])
         return on_device(rows.transpose(0, 1).contiguous(), self.backbone.device)
 
     def _addressed(
-        self, images: Images, shown: Sequence[tuple[Sample, View]], digest: Callable[[str], str] | None = None
+        self, images: Images, pairs: Sequence[tuple[Sample, View]], digest: Callable[[str], str] | None = None
     ) -> tuple[list[bytes], Callable[[Sequence[int]], Tensor]]:
         """The addresses of views of images, and a function that renders some of them."""
         digest = digest or images.digest
-        addresses = [address(digest(sample.key), view.key) for sample, view in shown]
-        return addresses, lambda some: self._normalised(self._render(images, [shown[i] for i in some]))
+        addresses = [address(digest(sample.key), view.key) for sample, view in pairs]
+        return addresses, lambda some: self._normalised(self._render(images, [pairs[i] for i in some]))
 
     def support_view(
         self, support: SupportSet, *, shots: int, seed: int, pool: UnlabelledImages | None = None
@@ -176,8 +176,8 @@ class Inputs:
 
         def views(k: int, crop_scale: tuple[float, float]) -> Tensor:
             cycled = Recipe(views=k, crop_scale=crop_scale)
-            shown = [views_for_epoch(cycled, seed, i) for i in range(k)]
-            return self.features_of_views(support.images, support.samples, shown)
+            epoch_views = [views_for_epoch(cycled, seed, i) for i in range(k)]
+            return self.features_of_views(support.images, support.samples, epoch_views)
 
         view = SupportView(support.classes, labels, shots, features, views)
         if pool is None:

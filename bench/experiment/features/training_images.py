@@ -103,7 +103,7 @@ class TrainingImages:
             return self._rows[place]
         together = [self.view(e) for e in epochs_together(epoch, self._epochs, len(self.samples))]
         views = [self.view(epoch)]
-        found = self.inputs.stored(store, self.images, self.samples, views, together=together, digest=self._digest)[0]
-        if self.repeated and sum(rows.nbytes for rows in self._rows.values()) + found.nbytes <= REPEATED_BYTES:
-            self._rows[place] = found
-        return found
+        rows = self.inputs.stored(store, self.images, self.samples, views, together=together, digest=self._digest)[0]
+        if self.repeated and sum(other.nbytes for other in self._rows.values()) + rows.nbytes <= REPEATED_BYTES:
+            self._rows[place] = rows
+        return rows

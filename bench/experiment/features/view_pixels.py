@@ -45,15 +45,15 @@ class RenderedViews:
     def get_all(self, images: Images, key: str, views: Sequence[View]) -> list[NDArray[np.uint8]]:
         """One image under several views, each `(size, size, 3)`; it is loaded at most once."""
         digest = images.digest(key)
-        loaded, shown = cache(partial(images.load, key)), []
+        loaded, pixels = cache(partial(images.load, key)), []
         for view in views:
             name = address(digest, view.key)
             if (rendered := self.held(name)) is None:
                 image = loaded()
                 rendered = render(image, view_params(digest, view, image.size), self.size, self.preprocessing)
                 self.remember(name, rendered)
-            shown.append(rendered)
-        return shown
+            pixels.append(rendered)
+        return pixels
 
     def held(self, name: bytes) -> NDArray[np.uint8] | None:
         """The view of that `address`, if it is in memory."""
@@ -109,24 +109,24 @@ class EvaluatedViews:
         if self._blocks is None:
             return render(range(len(addresses)))
         with self._lock:
-            found = {a: view for a in addresses if (view := self._memory.held(a)) is not None}
-            self._read(self._blocks, addresses, found)
+            pixels = {a: view for a in addresses if (view := self._memory.held(a)) is not None}
+            self._read(self._blocks, addresses, pixels)
             fresh = [addresses[i] for i in self._blocks.lacking(addresses)]
             room = self._fits(self._blocks, len(fresh) * 3 * self._memory.size**2)
             with self._blocks.alone(fresh) if fresh and room else nullcontext():
-                self._read(self._blocks, addresses, found)  # another process may have stored them meanwhile
-                absent = missing(addresses, found)
-                found.update(zip([addresses[i] for i in absent], render(absent), strict=True))
+                self._read(self._blocks, addresses, pixels)  # another process may have stored them meanwhile
+                absent = missing(addresses, pixels)
+                pixels.update(zip([addresses[i] for i in absent], render(absent), strict=True))
                 if room:
-                    self._store(self._blocks, addresses, found)
-        return [found[a] for a in addresses]
+                    self._store(self._blocks, addresses, pixels)
+        return [pixels[a] for a in addresses]
 
-    def _read(self, blocks: BlockFolder, addresses: Sequence[bytes], found: dict[bytes, NDArray[np.uint8]]) -> None:
-        """Add the stored views that are not among `found`; the memory gets all views of their blocks."""
-        for block in blocks.read([addresses[i] for i in missing(addresses, found)]):
+    def _read(self, blocks: BlockFolder, addresses: Sequence[bytes], pixels: dict[bytes, NDArray[np.uint8]]) -> None:
+        """Add the stored views that are not among `pixels`; the memory gets all views of their blocks."""
+        for block in blocks.read([addresses[i] for i in missing(addresses, pixels)]):
             for name, row in block.rows.items():
-                found[name] = row.numpy()
-                self._memory.remember(name, found[name])
+                pixels[name] = row.numpy()
+                self._memory.remember(name, pixels[name])
 
     def _fits(self, blocks: BlockFolder, size: int) -> bool:
         """Whether `size` more bytes can be stored.
@@ -141,14 +141,14 @@ class EvaluatedViews:
                     self._stored += path.stat().st_size
         return self._stored + size <= self._limit
 
-    def _store(self, blocks: BlockFolder, addresses: Sequence[bytes], found: dict[bytes, NDArray[np.uint8]]) -> None:
+    def _store(self, blocks: BlockFolder, addresses: Sequence[bytes], pixels: dict[bytes, NDArray[np.uint8]]) -> None:
         """Write the views that are not stored yet. A failure is no error."""
         fresh = [addresses[i] for i in blocks.lacking(addresses)]
         if not fresh:
             return
         try:
             name_folder(blocks.folder, self._title)
-            size = blocks.add(fresh, torch.from_numpy(np.stack([found[a] for a in fresh])))
+            size = blocks.add(fresh, torch.from_numpy(np.stack([pixels[a] for a in fresh])))
         except CacheError as error:
             self._limit = -1
             _LOG.warning("%s Test images that are not stored are decoded in every run.", error)

@@ -133,14 +133,14 @@ def render(
     """
     resample = Image.Resampling[how.interpolation.upper()]
     if params.crop is None:
-        shown = _whole(image, size, how, resample)
+        view = _whole(image, size, how, resample)
     else:
         top, left, height, width = params.crop
         cut = image.crop((left, top, left + width, top + height))
-        shown = cut.resize((size, size), Image.Resampling.BILINEAR if params.bilinear else resample)
+        view = cut.resize((size, size), Image.Resampling.BILINEAR if params.bilinear else resample)
     if params.flip:
-        shown = shown.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    return np.array(shown, dtype=np.uint8) if params.mixing is None else mixed(shown, params.mixing)
+        view = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return np.array(view, dtype=np.uint8) if params.mixing is None else mixed(view, params.mixing)
 
 
 def to_pixels(

@@ -187,15 +187,15 @@ class Checks:
 
     def _impossible(self, record: RunRecord, submitted: datetime) -> Iterator[str]:
         """Times, weights and arithmetic that no run can have."""
-        spec, made, cost = record.spec, record.provenance, record.cost
+        spec, provenance, cost = record.spec, record.provenance, record.cost
         if record.created_at > submitted + _CLOCK:
             yield f"it states the time {record.created_at:%Y-%m-%d %H:%M} UTC, after that of the submission"
         seconds = 0.0 if cost is None else cost.prepare_seconds + cost.train_seconds + cost.eval_seconds
         if seconds > (record.created_at - FIRST_CODE + _CLOCK).total_seconds():
             ended = f"{record.created_at:%Y-%m-%d %H:%M} UTC after {seconds:.0f} s"
             yield f"it ended at {ended}, so it began before there was any code of this project"
-        is_external = made.external is not None and spec.method.startswith(EXTERNAL)
-        digest = made.backbone_digest
+        is_external = provenance.external is not None and spec.method.startswith(EXTERNAL)
+        digest = provenance.backbone_digest
         if digest and digest != (weights := self._weights.setdefault(spec.backbone, digest)):
             digests = f"{digest[:12]}, and the known ones have {weights[:12]}"
             yield f"its weights of {spec.backbone} have the digest {digests}"
@@ -203,10 +203,10 @@ class Checks:
             return
         if not digest:
             yield f"it states no digest of its weights of {spec.backbone}"
-        tf32 = made.gpu is not None and made.gpu.tf32
-        possible = _COMPUTES.get(made.device.partition(":")[0], ())
+        tf32 = provenance.gpu is not None and provenance.gpu.tf32
+        possible = _COMPUTES.get(provenance.device.partition(":")[0], ())
         if spec.precision not in possible or tf32 is not (spec.precision == "tf32"):
-            yield f"it states the precision {spec.precision}, which its device {made.device} did not compute in"
+            yield f"it states the precision {spec.precision}, which its device {provenance.device} did not compute in"
         facts = _facts(spec.method)
         if spec.precision == "fp16" and facts and (facts.learns_text or facts.needs & {"pixels", "hidden"}):
             yield f"it states the precision fp16, in which {spec.method} cannot learn through a tower"
@@ -234,8 +234,8 @@ def _early(facts: SubmissionFacts, bundle: Bundle, outcomes: Mapping[str, str]) 
 def _limits(report: SubmissionReport, record: RunRecord) -> Iterator[str]:
     """Too much for a page."""
     spec = record.spec
-    made = record.provenance.model_dump(mode="json", exclude={"support_digests", "true_labels"})
-    size = len(canonical_json([spec.model_dump(mode="json"), made]))
+    provenance = record.provenance.model_dump(mode="json", exclude={"support_digests", "true_labels"})
+    size = len(canonical_json([spec.model_dump(mode="json"), provenance]))
     size += sum(len(str(score.selected_on_test)) for score in record.scores)
     if size > LONGEST_RECORD:
         yield f"its settings and texts have {size} characters; at most {LONGEST_RECORD} are allowed"

@@ -111,7 +111,7 @@ def _check(as_json: AsJson = False, **options: Any) -> None:
 
     Example: etl-bench board check submissions/our-lab
     """
-    found = check_submissions(**options)
+    reports = check_submissions(**options)
     if as_json:
         print_json(
             [
@@ -124,15 +124,17 @@ def _check(as_json: AsJson = False, **options: Any) -> None:
                     "checked": report.checked,
                     "notes": report.notes,
                 }
-                for report in found
+                for report in reports
             ]
         )
     else:
-        for report in found:
+        for report in reports:
             _print_report(report)
-        if len(found) != 1:
-            print_line(f"{sum(report.accepted for report in found)} of {counted(len(found), 'submission')} accepted")
-    raise typer.Exit(0 if all(report.accepted for report in found) else 1)
+        if len(reports) != 1:
+            print_line(
+                f"{sum(report.accepted for report in reports)} of {counted(len(reports), 'submission')} accepted"
+            )
+    raise typer.Exit(0 if all(report.accepted for report in reports) else 1)
 
 
 def _print_report(report: SubmissionReport) -> None:

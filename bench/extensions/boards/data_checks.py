@@ -85,10 +85,10 @@ class DataChecks:
                 self._tasks[key] = declared_task(spec, self._context)
             except BenchError as error:
                 self._tasks[key] = error
-        found = self._tasks[key]
-        if isinstance(found, BenchError):
-            raise found
-        return found
+        task = self._tasks[key]
+        if isinstance(task, BenchError):
+            raise task
+        return task
 
 
 def _beyond_catalogue(shard: Shard) -> Iterator[str]:

@@ -54,10 +54,10 @@ def write_board_page(reports: Sequence[SubmissionReport], title: str, page: Page
     """Write the page of a board, whose runs are in the folder of the request, and `settings.json` beside it."""
     view = write_page(replace(page, finish=lambda view: _marked(replace(view, title=title), reports)))
     settings = {
-        f"{shown.board.setting.backbone}, {shown.heading}": {
-            entry.key: entry_settings(entry) for entry in shown.board.entries
+        f"{board_view.board.setting.backbone}, {board_view.heading}": {
+            entry.key: entry_settings(entry) for entry in board_view.board.entries
         }
-        for shown in view.boards
+        for board_view in view.boards
     }
     content = {"format": "clip-etl-bench settings", "leaderboards": settings}
     write_output(page.out.with_name(SETTINGS_FILE), json.dumps(content, indent=1).encode(), force=page.force)
@@ -71,15 +71,15 @@ def _marked(view: SiteView, reports: Sequence[SubmissionReport]) -> SiteView:
     owners = {run_id: report.facts.who for report in reports if report.facts for run_id in report.added}
     boards = tuple(
         replace(
-            shown,
-            board=without_extra_gaps(shown.board),
-            marks=_marks(shown.board.entries, outcomes, owners),
+            board_view,
+            board=without_extra_gaps(board_view.board),
+            marks=_marks(board_view.board.entries, outcomes, owners),
             unmarked=UNMARKED,
             settings_file=SETTINGS_FILE,
         )
-        for shown in view.boards
+        for board_view in view.boards
     )
-    by_anchor = {shown.anchor: shown.board for shown in boards}
+    by_anchor = {board_view.anchor: board_view.board for board_view in boards}
     return replace(
         view,
         boards=boards,
@@ -96,17 +96,19 @@ def _marks(
     """The badges of each row: who submitted it, and how many of its runs were repeated."""
     entries = list(entries)
     texts = {
-        entry.key: repeated_text([outcomes[one] for one in entry.run_ids if one in outcomes], len(entry.run_ids))
+        entry.key: repeated_text(
+            [outcomes[run_id] for run_id in entry.run_ids if run_id in outcomes], len(entry.run_ids)
+        )
         for entry in entries
     }
     why = "Runs that the board drew at random and repeated from the images"
-    found: dict[str, list[Sequence[str]]] = {}
+    badges: dict[str, list[Sequence[str]]] = {}
     for entry in entries:
-        names = brief(", ".join(dict.fromkeys(owners[one] for one in entry.run_ids if one in owners)))
-        found[entry.key] = [("by", f"by {names}", "Who submitted its runs")] if names else []
+        names = brief(", ".join(dict.fromkeys(owners[run_id] for run_id in entry.run_ids if run_id in owners)))
+        badges[entry.key] = [("by", f"by {names}", "Who submitted its runs")] if names else []
         if text := texts[entry.key]:
-            found[entry.key].append(("differs" if text.endswith(NOT_REPRODUCED) else "repeated", text, why))
-    return found
+            badges[entry.key].append(("differs" if text.endswith(NOT_REPRODUCED) else "repeated", text, why))
+    return badges
 
 
 def submissions_part(reports: Sequence[SubmissionReport]) -> AddedPart:

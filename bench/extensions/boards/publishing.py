@@ -81,9 +81,9 @@ def submit_runs(
     facts = read_facts(values | {"submitted": datetime.now(UTC).replace(microsecond=0)}, "Wrong option")
     chosen = chosen_runs(Path(runs), where, completed=True)
     check_new(folder, force=force)
-    done = prepare_submission(folder, Shards(Path(runs)), chosen, facts)
+    exported = prepare_submission(folder, Shards(Path(runs)), chosen, facts)
     (report,) = check_submissions(folder, data_root=data_root)
-    return done, report
+    return exported, report
 
 
 def check_submissions(

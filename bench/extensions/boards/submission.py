@@ -71,9 +71,11 @@ def read_facts(values: Mapping[str, object], place: str) -> SubmissionFacts:
             raise BoardError(f"{place}: unknown key {key!r}; allowed: {allowed}.") from error
         if first["type"] == "missing":
             raise BoardError(f"{place}: {key!r} is missing.") from error
-        wanted = SubmissionFacts.model_fields[key].description
+        description = SubmissionFacts.model_fields[key].description
         why = "" if first["type"] == "string_pattern_mismatch" else f"{first['msg'].removeprefix('Value error, ')}; "
-        raise BoardError(f"{place}: {key} {first['input']!r:.80} is not accepted: {why}it must be {wanted}.") from error
+        raise BoardError(
+            f"{place}: {key} {first['input']!r:.80} is not accepted: {why}it must be {description}."
+        ) from error
 
 
 FACTS, BUNDLE = "submission.toml", "runs.zip"
@@ -129,15 +131,15 @@ def submission_folders(folder: Path) -> list[Path]:
         raise BoardError(f"There is no folder {folder}; give the folder with one subfolder per submission.")
     if is_submission(folder):
         raise BoardError(f"{folder} is one submission; give the folder that contains it.")
-    found = sorted(
+    folders = sorted(
         item for item in folder.iterdir() if not item.name.startswith(".") and (item.is_dir() or item.is_symlink())
     )
-    if any(map(is_submission, found)):
-        return found
-    for item in filter(Path.is_dir, found):
+    if any(map(is_submission, folders)):
+        return folders
+    for item in filter(Path.is_dir, folders):
         if item.name == "submissions" or any(map(is_submission, item.iterdir())):
             raise BoardError(f"{folder} has no submissions of its own; give {item}, the folder that holds them.")
-    reason = f"{found[0].name} has none of {', '.join(_LARGEST)}" if found else "it has no subfolder"
+    reason = f"{folders[0].name} has none of {', '.join(_LARGEST)}" if folders else "it has no subfolder"
     raise BoardError(f"{folder} has no submissions: {reason}. `etl-bench board submit` makes one.")
 
 
@@ -159,16 +161,16 @@ def _name(folder: Path) -> str:
 def _check_files(folder: Path) -> None:
     if folder.is_symlink() or not folder.is_dir():
         raise BoardError(f"{folder} is not a folder, or is a link; give the folder of a submission.")
-    found = {item.name: item for item in folder.iterdir()}
-    if missing := sorted(set(_LARGEST) - set(found)):
+    files = {item.name: item for item in folder.iterdir()}
+    if missing := sorted(set(_LARGEST) - set(files)):
         raise BoardError(f"{folder} lacks {', '.join(missing)}; `etl-bench board submit` writes both files.")
-    if others := sorted(set(found) - set(_LARGEST)):
+    if unexpected := sorted(set(files) - set(_LARGEST)):
         raise BoardError(
-            f"{folder} holds {', '.join(f'{name!r:.60}' for name in others[:3])}; a submission has the files "
+            f"{folder} holds {', '.join(f'{name!r:.60}' for name in unexpected[:3])}; a submission has the files "
             f"{', '.join(sorted(_LARGEST))} and no others."
         )
     for name, most in _LARGEST.items():
-        state = found[name].lstat()
+        state = files[name].lstat()
         if not stat.S_ISREG(state.st_mode):
             raise BoardError(f"{name} is a link or not a file; a submission holds plain files.")
         if state.st_size > most:
@@ -182,8 +184,8 @@ def check_new(folder: Path, *, force: bool = False) -> None:
     """
     _name(folder)
     inside = sorted(item.name for item in folder.iterdir()) if folder.is_dir() else []
-    if others := [name for name in inside if name not in _LARGEST]:
-        raise BoardError(f"{folder} holds {others[0]!r}; give a new folder, or one with a submission only.")
+    if unexpected := [name for name in inside if name not in _LARGEST]:
+        raise BoardError(f"{folder} holds {unexpected[0]!r}; give a new folder, or one with a submission only.")
     file = folder / FACTS
     written = file.is_file() and file.read_text(encoding="utf-8", errors="replace").startswith(_WRITTEN)
     if inside and not written and not force:
@@ -195,11 +197,11 @@ def check_new(folder: Path, *, force: bool = False) -> None:
 
 def prepare_submission(folder: Path, shards: Shards, run_ids: Sequence[str], facts: SubmissionFacts) -> Exported:
     """Write the files of a submission; see `check_new` for what is there. BundleError if a run is damaged."""
-    done = export_bundle(shards, run_ids, folder / BUNDLE, force=True, listed=False)
+    exported = export_bundle(shards, run_ids, folder / BUNDLE, force=True, listed=False)
     lines = [_WRITTEN]
     for name, value in facts:
         is_time = isinstance(value, datetime)
         text = f"{value:%Y-%m-%dT%H:%M:%SZ}" if is_time else json.dumps(value, ensure_ascii=False)
         lines.append(f"{name} = {text}")
     write_atomically(folder / FACTS, ("\n".join(lines) + "\n").encode())
-    return done
+    return exported

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from bench.api import options
-from bench.errors import UsageError
 
 if TYPE_CHECKING:
     from bench.extensions.conformance.checks import Result
 
 
 def check_method(
-    name: Annotated[str, options.Arg("A registered method, of this package or of another one.")],
+    name: Annotated[str, options.Arg("A method: its name, or its file, such as ./my_method.py.")],
 ) -> Iterator[Result]:
     """Test what every method has to guarantee, on a tiny backbone; `etl-bench methods check NAME`.
 
@@ -23,15 +22,13 @@ def check_method(
     Returns:
         The result of each check, one after the other; `pandas.DataFrame` makes a table of them.
 
-    Raises UnknownNameError if there is no such method, or UsageError for a file, before torch is imported.
+    Raises UnknownNameError or UsageError if there is no such method or file, before torch is imported, and
+    RegistrationError for a file that cannot be imported.
     """
-    from bench.results import known_methods
+    from bench.results import add_method_file, known_methods
 
-    if name.endswith(".py") or "/" in name:
-        stem = Path(name).stem
-        registered = stem in known_methods()
-        way = f"write `etl-bench methods check {stem}`" if registered else "`etl-bench methods new NAME` starts one"
-        raise UsageError(f"{name!r} is a file, and a check needs the name of a registered method; {way}.")
+    if name.endswith(".py"):
+        name = add_method_file(Path(name))
     known_methods().get(name)
     from bench.extensions.conformance.checks import run_checks
     from bench.extensions.conformance.subject import Subject

@@ -235,15 +235,17 @@ class RandomDraws(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return func(*args, **kwargs)
 
     def _is_allowed(self, func: Any, args: Any, kwargs: Any) -> bool:
-        named = {argument.name: value for argument, value in zip(func._schema.arguments, args, strict=False)} | kwargs
-        if named.get("dropout_p", 0.0) == 0 and "attention" in func._schema.name:
+        arguments = {
+            argument.name: value for argument, value in zip(func._schema.arguments, args, strict=False)
+        } | kwargs
+        if arguments.get("dropout_p", 0.0) == 0 and "attention" in func._schema.name:
             return True  # attention draws only for dropout
         if any(isinstance(value, Tensor) and value.is_meta for value in args):
             return True  # a tensor without storage is not filled
-        given = named.get("generator")
-        if given is None or self.allowed is None:
+        generator = arguments.get("generator")
+        if generator is None or self.allowed is None:
             return False
-        return torch.equal(given.get_state(), self.allowed.get_state())  # the dispatcher wraps the generator again
+        return torch.equal(generator.get_state(), self.allowed.get_state())  # the dispatcher wraps the generator again
 
 
 @check(
@@ -284,9 +286,9 @@ def facts_are_complete(subject: Subject) -> None:
         again = config.model_validate(settled.model_dump(mode="json"))
         ensure(again == settled, f"the settings for {protocol} change when they are written as JSON and read again")
     ensure(subject.is_trained == bool(info.recipes), "recipes are for a TrainableMethod, and it needs at least one")
-    others = sorted(protocol for protocol in info.recipes if protocol is not EvalProtocol.FEW_SHOT)
-    tied = f"it is tied to its classes, so the recipe for {' and '.join(others)} cannot be used"
-    ensure(info.open_vocabulary or not others, tied)
+    other_protocols = sorted(protocol for protocol in info.recipes if protocol is not EvalProtocol.FEW_SHOT)
+    tied = f"it is tied to its classes, so the recipe for {' and '.join(other_protocols)} cannot be used"
+    ensure(info.open_vocabulary or not other_protocols, tied)
 
 
 @check(
@@ -495,11 +497,11 @@ def images_belong_to_their_labels(subject: Subject) -> str | None:
         fits.append(torch.stack([F.cross_entropy(logits[:, list(order)], TASK.labels) for order in orders]))
     # regularisation has the same effect with labels shifted by one class, so the difference is due to the labels
     effect = fits[0] - fits[1]
-    given, best = float(effect[0]), int(effect.argmin())
+    with_true_labels, best = float(effect[0]), int(effect.argmin())
     other = float(effect[best])
     ensure(
-        given < 0 and other > (1 + AMBIGUOUS) * given,
-        f"cross-entropy changed by {given:.3g}, but by {other:.3g} with the classes in order {orders[best]}",
+        with_true_labels < 0 and other > (1 + AMBIGUOUS) * with_true_labels,
+        f"cross-entropy changed by {with_true_labels:.3g}, but by {other:.3g} with the classes in order {orders[best]}",
     )
     return None
 
@@ -518,13 +520,13 @@ def a_kept_model_classifies_alike(subject: Subject) -> str | None:
         restored.append((loaded, subject.is_open, "after loading"))
     state = {name: value.detach().contiguous() for name, value in method.tuned_state().items()}
     content = safetensors.torch.load(safetensors.torch.save(state))
-    kept = subject.method(tiny_backbone(), subject.config, torch.Generator().manual_seed(5))
+    tuned = subject.method(tiny_backbone(), subject.config, torch.Generator().manual_seed(5))
     skipped = None
     try:
         with torch.no_grad():
-            kept.restore_tuned_state(TASK.classes, content)
+            tuned.restore_tuned_state(TASK.classes, content)
         # a file has no teacher for other names
-        restored.append((kept, subject.is_open and not subject.info.needs_teacher, "of a restored tuned model"))
+        restored.append((tuned, subject.is_open and not subject.info.needs_teacher, "of a restored tuned model"))
     except SupportImagesError:
         skipped = "it reads images in `prepare` and defines no `restore_tuned_state`, so --keep-models cannot keep it"
     for other, knows_others, what in restored:

@@ -18,17 +18,18 @@ if TYPE_CHECKING:
 
 @options_of(scaffold)
 def new_command(name: str, **options: Any) -> None:
-    """Start a method: in a checkout its file and test, elsewhere a separate package.
+    """Start a method: write NAME.py here or, in a checkout of this project, its module and its test.
 
-    The generated method works as it is. The places to edit are marked EDIT; `etl-bench methods check NAME` names those
-    that are left in its facts.
+    The generated method works as it is. The places to edit are marked EDIT; `etl-bench methods check` names those that
+    are left in its facts.
+
+    Example: etl-bench methods new my_method
     """
-    files, package = scaffold(name, **options)
+    files = scaffold(name, **options)
     for path in files:
         print_line(str(path.relative_to(Path.cwd())))
-    if package is not None:
-        print_line(f"next: pip install --editable {package.relative_to(Path.cwd())}")
-    print_line(f"next: edit the places marked EDIT, then run `etl-bench methods check {name}`")
+    checked = name if len(files) > 1 else f"./{files[0].name}"
+    print_line(f"next: edit the places marked EDIT, then run `etl-bench methods check {checked}`")
 
 
 @options_of(check_method)
@@ -37,7 +38,7 @@ def check_command(name: str, as_json: AsJson = False, **options: Any) -> None:
 
     Exit code: 0 all checks passed, 1 some failed (each failure says what to do), 2 unknown method.
 
-    Example: etl-bench methods check coop
+    Example: etl-bench methods check ./my_method.py
     """
     results: list[Result] = []
     for result in check_method(name, **options):

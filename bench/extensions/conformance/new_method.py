@@ -1,6 +1,6 @@
-"""Writes the files of a new method from `templates/`, without replacing existing files.
+"""Writes the file of a new method from `templates/`, without replacing an existing one.
 
-The files work before they are edited. Places to edit are marked EDIT.
+It works before it is edited. Places to edit are marked EDIT.
 """
 
 from __future__ import annotations
@@ -22,21 +22,17 @@ def scaffold(
         str, options.Opt("What it learns: 'text prompt', 'cache', 'classifier', ...; see `methods`.")
     ] = "feature adapter",
     folder: Path | None = None,
-) -> tuple[list[Path], Path | None]:
-    """Write the files of a new method.
-
-    In a checkout of this project, write the method's file and its test. Elsewhere, write a package
-    `etl-bench-NAME` that registers the method with an entry point.
+) -> list[Path]:
+    """Write the file of a new method: `NAME.py` here or, in a checkout of this project, its module and its test.
 
     Returns:
-        The new files, the method's first; and the folder to install with pip, None in a checkout, which needs no
-        installation.
+        The new files, the method's first.
 
     Raises:
         UsageError: if the family is unknown, the name is malformed or taken, or its files exist.
     """
     from bench.results import known_methods
-    from datasets_registry import METHODS_GROUP, NAME_PATTERN
+    from datasets_registry import NAME_PATTERN
     from methods import Family
 
     chosen, folder = parse_choice(get_args(Family), family, "--family"), folder or Path.cwd()
@@ -47,9 +43,6 @@ def scaffold(
         )
     if name in known_methods():
         raise UsageError(f"A method {name!r} is already registered; choose another name, or edit its file.")
-    in_checkout = all((folder / path).exists() for path in ("methods/__init__.pyi", "tests/methods"))
-    package = "methods" if in_checkout else f"etl_bench_{name}"
-    root = folder if in_checkout else folder / f"etl-bench-{name.replace('_', '-')}"
     # a closed form of the support images, or a trained map
     is_closed = chosen in ("zero-shot", "cache", "classifier")
     texts = {
@@ -57,28 +50,23 @@ def scaffold(
         "title": name.replace("_", " ").capitalize(),
         "cls": "".join(part.capitalize() for part in name.split("_")),
         "family": chosen,
-        "module": f"{package}.{name}",
         "counted": "0" if is_closed else "512 * 512",
-        "project": root.name,
-        "package": package,
-        "group": METHODS_GROUP,
     }
-    templates = {root / package / f"{name}.py": "training_free.py" if is_closed else "trained.py"}
-    if in_checkout:
-        templates[root / "tests" / "methods" / f"test_{name}.py"] = "test.py"
-    else:
-        templates[root / package / "__init__.py"] = "package.py"
-        templates[root / "tests" / f"test_{name}.py"] = "test.py"
-        templates[root / "pyproject.toml"] = "pyproject.toml"
+    method = "training_free.py" if is_closed else "trained.py"
+    templates = {folder / f"{name}.py": method}
+    if all((folder / path).exists() for path in ("methods/__init__.pyi", "tests/methods")):
+        templates = {
+            folder / "methods" / f"{name}.py": method,
+            folder / "tests" / "methods" / f"test_{name}.py": "test.py",
+        }
     if existing := [path for path in templates if path.exists()]:
         raise UsageError(f"{existing[0]} already exists; move it away or choose another name. Nothing was written.")
     for path, template in templates.items():
         source = resources.files("bench.extensions.conformance") / "templates" / f"{template}.txt"
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(Template(source.read_text(encoding="utf-8")).substitute(texts), encoding="utf-8")
         except OSError as error:
             raise UsageError(
                 f"{path} cannot be written: {error.strerror or error}. Change to a folder in which you may write."
             ) from None
-    return list(templates), None if in_checkout else root
+    return list(templates)

@@ -19,11 +19,11 @@ def import_command(runs: Path, as_json: AsJson = False, **options: Any) -> None:
 
     Example: etl-bench runs import-predictions base.npz new.npz
     """
-    done = import_predictions(runs=runs, **options)
-    for note in done.notes:
+    imported = import_predictions(runs=runs, **options)
+    for note in imported.notes:
         remark(note)
-    for run_id in done.kept:
+    for run_id in imported.kept:
         remark(f"run {run_id} exists here with other predictions; those were kept")
-    print_table(scores_table(done.added), as_json=as_json)
+    print_table(scores_table(imported.added), as_json=as_json)
     if not as_json:
-        print_line(f"{counted(len(done.added), 'run')} added, {len(done.unchanged)} already known; in {runs}")
+        print_line(f"{counted(len(imported.added), 'run')} added, {len(imported.unchanged)} already known; in {runs}")

@@ -84,17 +84,17 @@ class DeclaredRun:
     def _info(self, file: PredictionFile) -> DatasetInfo:
         if self._dataset is None or file.head.dataset != self.trained.head.dataset:
             return dataset_called(file.head.dataset, file.source)
-        named = get_dataset(self._dataset)
+        info = get_dataset(self._dataset)
         with suppress(DataError):  # a name that is not known here contradicts nothing
-            if (stated := dataset_called(file.head.dataset, file.source)).name != named.name:
-                self.notes.append(f"{file.source.name}: its head says {stated.name}, and -d says {named.name}.")
-        return named
+            if (stated := dataset_called(file.head.dataset, file.source)).name != info.name:
+                self.notes.append(f"{file.source.name}: its head says {stated.name}, and -d says {info.name}.")
+        return info
 
     @cached_property
     def protocol(self) -> EvalProtocol:
         """The protocol that the class sets of the files belong to."""
-        others = [file for file in self.files if file.head.dataset != self.head.dataset]
-        parts = Counter(file.head.classes for file in self.files if file not in others)
+        of_targets = [file for file in self.files if file.head.dataset != self.head.dataset]
+        parts = Counter(file.head.classes for file in self.files if file not in of_targets)
         if twice := [part for part, count in parts.items() if count > 1]:
             problem = f"{parts[twice[0]]} files have the {twice[0]} classes; give one of them."
             raise DataError(f"{self._names}: {problem}")
@@ -106,15 +106,15 @@ class DeclaredRun:
                     f"{self.trained.source} has the base classes only. Give the file of the new classes as well."
                 )
             return EvalProtocol.BASE_TO_NEW
-        return EvalProtocol.CROSS_DATASET if others else EvalProtocol.FEW_SHOT
+        return EvalProtocol.CROSS_DATASET if of_targets else EvalProtocol.FEW_SHOT
 
     @cached_property
     def targets(self) -> list[tuple[DatasetInfo, PredictionFile]]:
         """The other datasets and their files, by name."""
         if self.protocol is not EvalProtocol.CROSS_DATASET:
             return []
-        found = [(self._info(file), file) for file in self.files if file is not self.trained]
-        return sorted(found, key=lambda pair: pair[0].name)
+        pairs = [(self._info(file), file) for file in self.files if file is not self.trained]
+        return sorted(pairs, key=lambda pair: pair[0].name)
 
     def made(self) -> tuple[RunRecord, list[Predictions]]:
         """The record and its predictions; raises DataError for a statement that is wrong."""
@@ -145,30 +145,30 @@ class DeclaredRun:
             task = build_task(TaskRequest(self.info, splits, shots=0, draw=how, **shared))
             return task, None
         keys = _Keys(sample.key for sample in (*splits.train, *splits.val))
-        mine = [(self._known(keys, item[0]), item[1]) for item in head.train]
+        train = [(self._known(keys, item[0]), item[1]) for item in head.train]
         val = [(self._known(keys, item[0]), item[1]) for item in head.val]
-        items = zip([*mine, *val], [*head.train, *head.val], strict=True)
+        items = zip([*train, *val], [*head.train, *head.val], strict=True)
         self._check_digests(splits.images, [(key, item[2]) for (key, _), item in items if len(item) == 3], source)
         if head.shots:
-            every = SupportRule("all") if head.shots < 0 else None
+            all_images = SupportRule("all") if head.shots < 0 else None
             shots = max(head.shots, 0)
             request = TaskRequest(
-                self.info, splits, shots=shots, draw=how, allow_fewer=every is None, rule=every, **shared
+                self.info, splits, shots=shots, draw=how, allow_fewer=all_images is None, rule=all_images, **shared
             )
             task = build_task(request)
-            if [(sample.key, sample.label) for sample in task.support.samples] == mine:
-                ours = [(sample.key, sample.label) for sample in task.validation.samples]
-                if val and val != ours:
+            if [(sample.key, sample.label) for sample in task.support.samples] == train:
+                drawn = [(sample.key, sample.label) for sample in task.validation.samples]
+                if val and val != drawn:
                     self.notes.append(f"{source.name}: its validation images are not those of our draw.")
-                return task, None if every is None else str(every)
+                return task, None if all_images is None else str(all_images)
         what = shots_text(ALL_SHOTS if head.shots < 0 else head.shots)
         self.notes.append(
             f"{source.name}: its training images are not our draw of {what} with seed {head.seed}, "
             "so the run is stored with its own list of images and is not paired with runs on our draw."
         )
-        digest = hashlib.sha256(repr((mine, val)).encode()).hexdigest()[:32]
-        most = max(Counter(label for _, label in mine).values())
-        images = (tuple(ListedImage(key, label) for key, label in part) for part in (mine, val))
+        digest = hashlib.sha256(repr((train, val)).encode()).hexdigest()[:32]
+        most = max(Counter(label for _, label in train).values())
+        images = (tuple(ListedImage(key, label) for key, label in part) for part in (train, val))
         listed = SupportList(source, digest, self.info.name, most, head.seed, *images)
         request = TaskRequest(self.info, splits, shots=listed.shots, draw="file", support_list=listed, **shared)
         try:
@@ -186,9 +186,9 @@ class DeclaredRun:
     def _checked(self, file: PredictionFile, parts: Sequence[EvalSplit]) -> NDArray[np.float64]:
         """The scores of a file in the order of the images of one split, or of several splits of the same classes."""
         classes, head, source = parts[0].classes, file.head, file.source
-        shown = [name.replace("_", " ") for name in head.class_names]
-        if shown != list(classes.prompt_names):
-            raise DataError(f"{source}: {_other_names(shown, classes.prompt_names)}")
+        names = [name.replace("_", " ") for name in head.class_names]
+        if names != list(classes.prompt_names):
+            raise DataError(f"{source}: {_other_names(names, classes.prompt_names)}")
         samples = [sample for part in parts for sample in part.samples]
         keys = _Keys(sample.key for sample in samples)
         place: dict[str, int] = {}
@@ -286,18 +286,24 @@ class DeclaredRun:
 
     def _provenance(self, task: FewShotTask) -> Provenance:
         head, source = self.head, self.trained.source.name
-        known = OPENAI_SHA256.get(self.backbone.removesuffix(".openai")) if self.backbone.endswith(".openai") else None
-        if head.backbone_sha256 is not None and known is not None and head.backbone_sha256 != known:
+        public_digest = (
+            OPENAI_SHA256.get(self.backbone.removesuffix(".openai")) if self.backbone.endswith(".openai") else None
+        )
+        if head.backbone_sha256 is not None and public_digest is not None and head.backbone_sha256 != public_digest:
             raise DataError(
                 f"{self.trained.source}: its weights are not OpenAI's {self.backbone.removesuffix('.openai')}: their "
-                f"SHA-256 begins with {head.backbone_sha256[:12]}, not {known[:12]}. Name them with -b."
+                f"SHA-256 begins with {head.backbone_sha256[:12]}, not {public_digest[:12]}. Name them with -b."
             )
         images = all(file.sha256 is not None for file in self.files)
         evaluations = sum(file.head.tests_so_far for file in self.files)
         usual = len(self.files)
-        stated = " It states their public digest." if known is not None and head.backbone_sha256 == known else ""
-        named = head.model or self.backbone
-        self.notes.append(f"{source}: nothing proves that its weights are those of {named}.{stated}")
+        stated = (
+            " It states their public digest."
+            if public_digest is not None and head.backbone_sha256 == public_digest
+            else ""
+        )
+        model = head.model or self.backbone
+        self.notes.append(f"{source}: nothing proves that its weights are those of {model}.{stated}")
         if not images:
             self.notes.append(f"{source}: without digests, nothing proves that its images are those of the dataset.")
         if evaluations > usual:
@@ -330,7 +336,7 @@ class DeclaredRun:
                 images_proved=images,
                 test_evaluations=evaluations,
                 own_draw=task.draw == "file",
-                uses=None if head.uses is None else [str(one) for one in head.uses],
+                uses=None if head.uses is None else [str(extra) for extra in head.uses],
             ),
         )
 
@@ -348,13 +354,13 @@ class _Keys:
         ends: dict[str, set[str]] = {}
         for key in self._keys:
             ends.setdefault(_end(key), set()).add(key)
-        self._ends = {end: found.pop() for end, found in ends.items() if len(found) == 1}
+        self._ends = {end: keys_of_end.pop() for end, keys_of_end in ends.items() if len(keys_of_end) == 1}
 
     def key(self, path: str) -> str | None:
         parts = path.replace("\\", "/").split("/")
         for start in range(len(parts)):
-            if (found := "/".join(parts[start:])) in self._keys:
-                return found
+            if (ending := "/".join(parts[start:])) in self._keys:
+                return ending
         return self._ends.get(_end("/".join(parts)))
 
 
@@ -362,16 +368,16 @@ def _end(key: str) -> str:
     return "/".join(key.split("/")[-2:])
 
 
-def _other_names(found: Sequence[str], ours: Sequence[str]) -> str:
-    if sorted(found) == sorted(ours):
+def _other_names(stated: Sequence[str], expected: Sequence[str]) -> str:
+    if sorted(stated) == sorted(expected):
         return (
-            f"its class names are those of the dataset in another order, first {found[0]!r} instead of {ours[0]!r}; "
-            "order labels and scores as the dataset does."
+            f"its class names are those of the dataset in another order, first {stated[0]!r} instead of "
+            f"{expected[0]!r}; order labels and scores as the dataset does."
         )
-    if len(found) != len(ours):
-        return f"it has {len(found)} class names, and the dataset has {len(ours)} here."
-    pairs = [(a, b) for a, b in zip(found, ours, strict=True) if a != b]
-    return f"{len(pairs)} of {len(ours)} class names differ, first {pairs[0][0]!r} instead of {pairs[0][1]!r}."
+    if len(stated) != len(expected):
+        return f"it has {len(stated)} class names, and the dataset has {len(expected)} here."
+    pairs = [(a, b) for a, b in zip(stated, expected, strict=True) if a != b]
+    return f"{len(pairs)} of {len(expected)} class names differ, first {pairs[0][0]!r} instead of {pairs[0][1]!r}."
 
 
 def dataset_called(name: str, source: Path) -> DatasetInfo:
@@ -379,7 +385,7 @@ def dataset_called(name: str, source: Path) -> DatasetInfo:
     by_name: Mapping[str, DatasetInfo] = {
         simplified(text): info for info in list_datasets() for text in (info.coop_name, info.title, info.name)
     }
-    if (found := by_name.get(simplified(name))) is not None:
-        return found
+    if (dataset := by_name.get(simplified(name))) is not None:
+        return dataset
     hint = did_you_mean(name.casefold(), sorted({info.name for info in by_name.values()}), most=1)
     raise DataError(f"{source} is of the dataset {name!r}, which is not in the registry.{hint} Give its name with -d.")

@@ -106,7 +106,7 @@ def read_predictions(path: Path) -> PredictionFile:
     return predictions
 
 
-_HELP = "`etl-bench doctor docs predictions` has the format, and the lines that write it."
+_HELP = "`etl-bench doctor docs add-a-method` has the format, and the lines that write it."
 
 
 def _read_arrays(path: Path) -> PredictionFile:

@@ -53,7 +53,7 @@ def import_predictions(
     files of other datasets that follow a training are the targets of a cross-dataset run.
 
     Args:
-        files: see `etl-bench doctor docs predictions`.
+        files: see `etl-bench doctor docs add-a-method`.
 
     Raises DataError for a file that contradicts the dataset, or if the dataset is not on disk.
     """
@@ -66,24 +66,24 @@ def import_predictions(
     from bench.extensions.predictions.declared_run import DeclaredRun
 
     built = [DeclaredRun(group, dataset, backbone, data_root) for group in _runs(read)]
-    made = [run.made() for run in built]
-    ids = Counter(record.run_id for record, _ in made)
+    records = [run.made() for run in built]
+    ids = Counter(record.run_id for record, _ in records)
     if repeated := [run_id for run_id, count in ids.items() if count > 1]:
         raise DataError(f"Several of these files describe the same run ({repeated[0]}); give each once.")
     origin = hashlib.sha256("\n".join(sorted(file.digest for file in read)).encode()).hexdigest()
-    added, unchanged, kept = [], [], []
-    for record, items in made:
-        known = shards.read(record.run_id)
-        known_items = () if known is None else known.predictions
+    added, unchanged, conflicting = [], [], []
+    for record, items in records:
+        stored = shards.read(record.run_id)
+        known_items = () if stored is None else stored.predictions
         if known_items and _same(known_items, items):
             unchanged.append(record.run_id)
         elif not known_items and shards.write(record, items, origin=origin):
             added.append(record)
         else:
-            kept.append(record.run_id)
+            conflicting.append(record.run_id)
     fresh_store(Path(runs))
     notes = dict.fromkeys(note for run in built for note in run.notes)
-    return ImportedPredictions(tuple(added), tuple(unchanged), tuple(kept), tuple(notes))
+    return ImportedPredictions(tuple(added), tuple(unchanged), tuple(conflicting), tuple(notes))
 
 
 def _runs(files: Iterable[PredictionFile]) -> Iterator[list[PredictionFile]]:

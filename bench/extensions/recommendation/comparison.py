@@ -41,8 +41,8 @@ def fold_tests(
         return []
     noise = [_noise(table, folds, groups, added) for table in tables]
     return [
-        replace(test, image_error=math.sqrt(one.images[0, 0]))
-        for test, one in zip(separate_tests(noise, level=level), noise, strict=True)
+        replace(test, image_error=math.sqrt(noise_of_table.images[0, 0]))
+        for test, noise_of_table in zip(separate_tests(noise, level=level), noise, strict=True)
     ]
 
 

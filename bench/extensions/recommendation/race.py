@@ -113,11 +113,11 @@ class Race:
         """Train methods on a fold; finished trainings are not repeated. Returns those that exceeded the time limit."""
         request = race_request(self.request.sweep, methods, fold, self.plan.shots)
         request = request.model_copy(update={"timeout": max(limit, 1.0)})
-        made = replace(make_plan(request, SweepLog()), difficulties=())  # a difficulty is measured on test images
-        if carry_out(made, SweepLog()).summary.interrupted:
+        plan = replace(make_plan(request, SweepLog()), difficulties=())  # a difficulty is measured on test images
+        if carry_out(plan, SweepLog()).summary.interrupted:
             raise KeyboardInterrupt
         shards, too_slow = Shards(request.runs), []
-        for spec in made.specs:
+        for spec in plan.specs:
             shard = shards.read(spec.run_id)
             error = None if shard is None else shard.record.error
             if shard is None or (error is not None and error.kind == RunTimeoutError.__name__):
@@ -215,8 +215,8 @@ class Race:
         for name, test in [(leader, None), *tests.items()]:
             seconds = self.seconds[name]
             median = None if None in seconds else float(np.median(np.array(seconds, dtype=float)))
-            shown = None if test is None else test.within()
-            standings.append(Standing(name, shown, verdict_of(test, margin), len(seconds), median))
+            bounded = None if test is None else test.within()
+            standings.append(Standing(name, bounded, verdict_of(test, margin), len(seconds), median))
         return Recommendation(
             self.request,
             self.plan,

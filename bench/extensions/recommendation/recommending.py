@@ -79,10 +79,10 @@ def train_recommended(answer: Recommendation) -> Path | None:
     from bench.sweep import LogStyle, carry_out, make_plan, open_log, report_failures
 
     request, log = answer.training_request, open_log(LogStyle.AUTO)
-    made = make_plan(request, log)
-    outcome = carry_out(made, log)
+    plan = make_plan(request, log)
+    outcome = carry_out(plan, log)
     report_failures(outcome, log)
     if outcome.summary.interrupted:
         raise KeyboardInterrupt
-    planned = {model_path(request.runs, spec.run_id) for spec in made.specs}
+    planned = {model_path(request.runs, spec.run_id) for spec in plan.specs}
     return next((model.path for model in list_models(request.runs / MODELS) if model.path in planned), None)

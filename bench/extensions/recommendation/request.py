@@ -116,10 +116,10 @@ class RecommendRequest:
         if min(repeats) < 1:
             raise UsageError(f"--seeds {seeds}: the repetitions are numbered from 1.")
         images = parse_choice(FinalTraining, final, "--final")
-        named = split_list([methods] if isinstance(methods, str) else methods)
+        candidates = split_list([methods] if isinstance(methods, str) else methods)
         sweep = SweepRequest.build(
             # zero-shot tells whether adapting pays
-            methods=list(dict.fromkeys([*(named or feature_methods()), BASELINE])),
+            methods=list(dict.fromkeys([*(candidates or feature_methods()), BASELINE])),
             datasets=[dataset],
             backbones=[backbone or DEMO_BACKBONE],
             protocol=EvalProtocol.FEW_SHOT,

@@ -169,10 +169,10 @@ class Recommendation:
 
     def lines(self) -> list[str]:
         """The answer as text: the method first, then how the race went and what to do next."""
-        used, every = self.final_images, self.plan.training_images
+        used, available = self.final_images, self.plan.training_images
         heading = []
-        if used < every and self.pick != BASELINE:
-            heading.append(f"{used} of {every} labelled images are used; --final all trains on all.")
+        if used < available and self.pick != BASELINE:
+            heading.append(f"{used} of {available} labelled images are used; --final all trains on all.")
         if self.keeps_model:
             heading.append("Commands that train it, keep the model, and predict:")
         else:
@@ -216,11 +216,11 @@ class Recommendation:
             yield "It is not shown that adapting pays: no method had a higher accuracy than zero-shot CLIP."
         for standing in self.standings:
             if standing.method == BASELINE and (test := standing.below_leader) is not None:
-                shown = (
+                finding = (
                     "Adapting pays" if test.low is not None and test.low > 0 else "It is not shown that adapting pays"
                 )
                 points = f"{100 * test.mean:.1f} points ({score_texts.points_interval(test.low, test.high)})"
-                yield f"{shown}: zero-shot CLIP is {points} below {self.leader}."
+                yield f"{finding}: zero-shot CLIP is {points} below {self.leader}."
         if self.untried:
             yield (
                 f"Not tried for lack of time: {some(list(self.untried))}. Repeat the command with a larger --budget; "

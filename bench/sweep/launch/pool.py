@@ -55,8 +55,8 @@ STOPPED_SECONDS = 10.0
 
 def worker_environment(threads: int, device: str = "cpu") -> dict[str, str]:
     """The environment of a worker. Of the thread variables, only the first overrides the user's value."""
-    _, *others = THREAD_VARIABLES
-    exported = {name: os.environ[name] for name in others if name in os.environ}
+    _, *overridable = THREAD_VARIABLES
+    exported = {name: os.environ[name] for name in overridable if name in os.environ}
     return os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads)) | exported | device_variables(device)
 
 
@@ -128,7 +128,8 @@ class Pool:
             self.on_notice("--memory has no effect on this system: only Linux can limit the memory of a process.")
         load_runner(self.around.runner)
         while tasks and not self._stopping:
-            self._open, self._again, self._settled = {task.key: task for task in tasks}, [], set()
+            self._open |= {task.key: task for task in tasks}  # beside what other sweeps still work on
+            self._again, self._settled = [], set()
             alone = [task for task in tasks if isinstance(task, RunTask) and task.alone]
             self._round([task for task in tasks if task not in alone], self.jobs)
             self._round(alone, min(self.jobs, 1))
@@ -180,17 +181,17 @@ class Pool:
         log.touch()
         open_tasks = [task for task in tasks if task.key in self._open]
         first = len(self._workers) * len({task.group for task in open_tasks}) // jobs
-        ours, theirs = multiprocessing.Pipe()
+        own_end, worker_end = multiprocessing.Pipe()
         context = multiprocessing.get_context(self.method)
-        arguments = (self.around, open_tasks, first, self.gpus, theirs, log, os.getpid())
+        arguments = (self.around, open_tasks, first, self.gpus, worker_end, log, os.getpid())
         process = context.Process(target=process_main, args=arguments)  # type: ignore[attr-defined]
-        with theirs:
+        with worker_end:
             if self.method == "fork":
                 process.start()
             else:
                 with _for_spawning(worker_environment(self.around.context.threads, self.around.context.device)):
                     process.start()
-        self._workers.append(_Worker(process, ours, log))
+        self._workers.append(_Worker(process, own_end, log))
 
     def _listen(self) -> list[_Worker]:
         """Handle what workers say; returns those that have ended."""
@@ -311,8 +312,8 @@ class Pool:
         claims, said = Claims(self.around.runs, "sweep"), False
         while self._open and not self._stopping:
             for task in list(self._open.values()):
-                if (done := existing_result(task, self.shards)) is not None:
-                    self._told(done)
+                if (existing := existing_result(task, self.shards)) is not None:
+                    self._told(existing)
             free = [task for task in self._open.values() if claims.free_if_dead(task.key)]
             if free or self._again or not self.wait:
                 return free

@@ -35,19 +35,19 @@ class PoolProcess:
     def __init__(self, environment: Mapping[str, str], modules: Sequence[str]) -> None:
         self.made_for = dict(environment), tuple(modules)
         self._output = TemporaryFile()  # noqa: SIM115
-        ours, theirs = socket.socketpair()
+        own_end, worker_end = socket.socketpair()
         search_path = [str(Path(folder).resolve()) for folder in sys.path]  # a worker must import the same packages
-        arguments = [json.dumps(search_path), str(theirs.fileno()), json.dumps(list(modules))]
-        with theirs:
+        arguments = [json.dumps(search_path), str(worker_end.fileno()), json.dumps(list(modules))]
+        with worker_end:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-c", _BOOT, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=self._output,
                 stderr=self._output,
                 env=environment,
-                pass_fds=[theirs.fileno()],
+                pass_fds=[worker_end.fileno()],
             )
-        self._link = Connection(ours.detach())
+        self._link = Connection(own_end.detach())
 
     def __enter__(self) -> "PoolProcess":
         return self

@@ -121,6 +121,8 @@ class RayPool(Pool):
                                 idle.append((started, started.node.remote()))
                             actor, node = idle.pop()
                             calls[actor.execute.remote(task)] = _Call(actor, node, task, time.monotonic())
+                        while idle:  # it would keep the cores that a new actor may wait for
+                            ray.kill(idle.pop()[0])
                         self._show(claims, calls)
                         if self._stopping and not said_stopping:
                             said_stopping = True
@@ -153,11 +155,11 @@ class RayPool(Pool):
             self._lose(ended, error, again)
             return False
         self._failed_starts = 0
-        done = store_result(result, self.around)
-        self._told(done)
-        if done.memory:  # frees the memory that is still in use
+        finished = store_result(result, self.around)
+        self._told(finished)
+        if finished.memory:  # frees the memory that is still in use
             ray.kill(ended.actor)
-        return not done.memory
+        return not finished.memory
 
     def _lose(self, ended: _Call, error: RayError, again: deque[Task]) -> None:
         """An actor ended without a result."""

@@ -20,7 +20,7 @@ import bench
 from bench.errors import UsageError
 from bench.results import SHIPPED_STATE, source_state
 from bench.sweep.launch.ray_worker import SentFile
-from datasets_registry import CUSTOM_FOLDERS_VARIABLE, BenchError
+from datasets_registry import CUSTOM_FOLDERS_VARIABLE, METHOD_FILES_VARIABLE, BenchError, method_files
 from methods import split_weights_options
 
 AUTO, LOCAL = "auto", "local"
@@ -33,8 +33,8 @@ _CODE = ("bench", *bench.SIBLINGS)
 
 def runs_on(resources: Mapping[str, float], cpus: float, gpus: float) -> int:
     """The number of runs that fit on a node with these resources; several runs can share a GPU."""
-    wanted = {"CPU": cpus, "GPU": gpus}
-    return min(int(resources.get(name, 0) / n + 1e-9) for name, n in wanted.items() if n > 0)
+    needs = {"CPU": cpus, "GPU": gpus}
+    return min(int(resources.get(name, 0) / n + 1e-9) for name, n in needs.items() if n > 0)
 
 
 @contextmanager
@@ -56,6 +56,7 @@ def connected(address: str) -> Iterator[None]:
     with tempfile.TemporaryDirectory(prefix="etl-bench-code-") as folder:
         _stage(Path(folder))
         variables = {name: os.environ[name] for name in (CUSTOM_FOLDERS_VARIABLE,) if name in os.environ}
+        variables[METHOD_FILES_VARIABLE] = os.pathsep.join(file.name for file in method_files())
         _init(address, {"working_dir": folder, "env_vars": variables})
     try:
         yield
@@ -70,8 +71,8 @@ class ClusterHead:
     """
 
     def __init__(self, address: str) -> None:
-        found = address if address.startswith("ray://") else ray.get_runtime_context().gcs_address
-        self.address = found.removeprefix("ray://")
+        gcs_address = address if address.startswith("ray://") else ray.get_runtime_context().gcs_address
+        self.address = gcs_address.removeprefix("ray://")
         self.lost = False
 
     def check(self) -> None:
@@ -133,10 +134,10 @@ def short_error(error: BaseException) -> str:
 def no_capacity(cpus: float, gpus: float) -> str:
     """The message if no run fits."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    found = [f"{held.get('CPU', 0):g} CPUs and {held.get('GPU', 0):g} GPUs" for held in nodes]
+    capacities = [f"{held.get('CPU', 0):g} CPUs and {held.get('GPU', 0):g} GPUs" for held in nodes]
     share = f"{cpus:g} CPUs" + (f" and {gpus:g} GPUs" if gpus else "")
     return (
-        f"No node of the Ray cluster can hold a run with {share}; its nodes have {'; '.join(found) or 'nothing'}. "
+        f"No node of the Ray cluster can hold a run with {share}; its nodes have {'; '.join(capacities) or 'nothing'}. "
         "If the cluster grows on demand, --jobs N waits for new nodes."
     )
 
@@ -147,9 +148,9 @@ def send_files(files: Mapping[str, Path]) -> dict[str, SentFile]:
     The options after a weights file, such as `,quickgelu`, are sent as `suffix`. Raises BenchError if one cannot be
     read, or is another folder.
     """
-    found = {}
-    for key, given in files.items():
-        file, suffix = split_weights_options(str(given))
+    sent = {}
+    for key, weights in files.items():
+        file, suffix = split_weights_options(str(weights))
         path = Path(file)
         if path.is_dir():
             raise BenchError(
@@ -160,8 +161,8 @@ def send_files(files: Mapping[str, Path]) -> dict[str, SentFile]:
         except OSError as error:
             raise BenchError(f"{path} cannot be read to be sent to the Ray nodes: {error.strerror}.") from error
         name = f"{hashlib.sha256(content).hexdigest()[:32]}{path.suffix}"
-        found[key] = SentFile(name, ray.put(content), suffix)
-    return found
+        sent[key] = SentFile(name, ray.put(content), suffix)
+    return sent
 
 
 def _probe(address: str) -> None:
@@ -205,4 +206,6 @@ def _stage(folder: Path) -> None:
     root = Path(bench.__file__).resolve().parent.parent
     for name in _CODE:
         shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in method_files():  # beside the packages, where the workers' working folder is
+        shutil.copy(file, folder / file.name)
     (folder / SHIPPED_STATE).write_text(json.dumps(source_state(root)))

@@ -140,8 +140,8 @@ class FinishedTask:
 
     def dump(self) -> dict[str, object]:
         """JSON values, without the task and its results."""
-        shown = ("outcome", "seconds", "message", "memory", "killed", "in_training", "here")
-        return {name: getattr(self, name) for name in shown}
+        fields = ("outcome", "seconds", "message", "memory", "killed", "in_training", "here")
+        return {name: getattr(self, name) for name in fields}
 
 
 @dataclass(frozen=True)

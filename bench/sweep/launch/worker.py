@@ -170,16 +170,16 @@ def work(
                 output = stack.enter_context(output_to(log, append=task.attempt > 1)) if own_process else None
                 stack.enter_context(deadline(around.timeout, end_process=output))
                 result = execute(task, runner, context)
-            done = store_result(result, around)
-            if done.outcome is Outcome.OK or (done.outcome is Outcome.FAILED and not done.memory):
+            finished = store_result(result, around)
+            if finished.outcome is Outcome.OK or (finished.outcome is Outcome.FAILED and not finished.memory):
                 (around.runs / CHECKPOINTS / f"{task.key}.safetensors").unlink(missing_ok=True)
             claims.free(task.key)
         except OSError as error:
             lost = task or tasks[0]
-            done = if_gone(lost, around) or write_failure(lost, around, error)
+            finished = if_gone(lost, around) or write_failure(lost, around, error)
         claims.update(task=None, run_id=None, attempt=None, since=time.monotonic())
-        tell(done)
-        if done.outcome.ends_sweep or (done.memory and own_process):  # frees the memory that is still in use
+        tell(finished)
+        if finished.outcome.ends_sweep or (finished.memory and own_process):  # frees the memory that is still in use
             break
     waiting.leave()
     return False

@@ -76,8 +76,8 @@ def limit_memory(most_bytes: int | None) -> None:
     import resource
 
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    wanted = most_bytes if hard == resource.RLIM_INFINITY else min(most_bytes, hard)
-    resource.setrlimit(resource.RLIMIT_DATA, (wanted, hard))
+    limit = most_bytes if hard == resource.RLIM_INFINITY else min(most_bytes, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
 
 
 _WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
@@ -87,12 +87,12 @@ _WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 def device_variables(device: str) -> dict[str, str]:
     """Environment variables that a worker needs before torch starts, without those that the user has set."""
     if device.startswith("cuda"):
-        wanted = {_WORKSPACE: ":4096:8"}
+        variables = {_WORKSPACE: ":4096:8"}
     elif device == "mps":
-        wanted = {"PYTORCH_ENABLE_MPS_FALLBACK": "1"}
+        variables = {"PYTORCH_ENABLE_MPS_FALLBACK": "1"}
     else:
-        wanted = {}
-    return {name: value for name, value in wanted.items() if name not in os.environ}
+        variables = {}
+    return {name: value for name, value in variables.items() if name not in os.environ}
 
 
 def set_device_variables(context: RunContext) -> None:

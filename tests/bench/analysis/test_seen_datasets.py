@@ -5,11 +5,7 @@ from __future__ import annotations
 import pytest
 from report_sample import runs_frame
 
-from bench.analysis import (
-    board_settings,
-    build_leaderboard,
-    seen_datasets,
-)
+from bench.analysis import board_settings, build_leaderboard, seen_datasets
 from bench.analysis.board_tables import rows_by_dataset
 from bench.table import Table
 
@@ -25,14 +21,10 @@ from bench.table import Table
         ("no_such_dataset", "ViT-B-16.openai", False, ""),
     ],
 )
-def test_a_dataset_is_seen_if_more_than_a_hundredth_overlaps(
-    dataset: str, backbone: str, seen: bool, text: str
-) -> None:
+def test_a_dataset_is_seen_if_more_than_a_hundredth_overlaps(dataset, backbone, seen, text) -> None:
     assert seen_datasets.is_seen(seen_datasets.published_overlap(dataset, backbone)) is seen
     rows = runs_frame(protocols=("few-shot",))
-    rows = rows[(rows["dataset"] == "dtd") & (rows["method"] == "coop")]
-    rows = rows.assign(dataset=dataset, backbone=backbone)
-    (setting,) = board_settings(rows)
-    exported = rows_by_dataset(build_leaderboard(rows, setting))
+    rows = rows[(rows["dataset"] == "dtd") & (rows["method"] == "coop")].assign(dataset=dataset, backbone=backbone)
+    exported = rows_by_dataset(build_leaderboard(rows, *board_settings(rows)))
     assert {row["pretraining_overlap"] for row in exported} == {text}
     assert ",pretraining_overlap," in Table(exported).csv().splitlines()[0]

@@ -27,26 +27,22 @@ def sample():
 
 
 def test_every_pair_has_the_mean_of_the_paired_test_and_no_shorter_interval(sample):
-    board = sample
-    verdict = board_verdicts(board)["H"]
-    assert len(verdict.here) == len(list(combinations(verdict.ranked, 2)))
-    for a, b in combinations(verdict.ranked, 2):
-        plain, found, turned = (
-            differences(board.array, [(a, b)], "H")[a, b],
-            verdict.on_these(a, b),
-            verdict.on_these(b, a),
-        )
+    verdict = board_verdicts(sample)["H"]
+    pairs = list(combinations(verdict.ranked, 2))
+    assert len(verdict.here) == len(pairs)
+    for a, b in pairs:
+        plain = differences(sample.array, [(a, b)], "H")[a, b]
+        found, turned = verdict.on_these(a, b), verdict.on_these(b, a)
         assert found.mean == pytest.approx(plain.mean)
         assert found.low <= plain.low + 1e-9
         assert (turned.mean, turned.low, turned.high) == (-found.mean, -found.high, -found.low)
 
 
 def test_each_measure_has_ranks_of_its_own(sample):
-    board = sample
-    found = board_verdicts(board)
-    assert {measure: verdict.measure for measure, verdict in found.items()} == {m: m for m in board.measures}
+    found = board_verdicts(sample)
+    assert [verdict.measure for verdict in found.values()] == list(found) == list(sample.measures)
     for measure, verdict in found.items():
-        averages = {e.key: board.average(e.key, measure).mean for e in board.entries if e.rankable}
+        averages = {e.key: sample.average(e.key, measure).mean for e in sample.entries if e.rankable}
         assert list(verdict.ranked) == sorted(averages, key=lambda key: -averages[key])
         for place, key in enumerate(verdict.ranked, 1):
             best, _, worst = verdict.ranks[key].partition("–")
@@ -55,10 +51,9 @@ def test_each_measure_has_ranks_of_its_own(sample):
 
 
 def test_incomplete_entries_are_not_ranked(sample):
-    board = sample
-    verdict = board_verdicts(board)["H"]
+    verdict = board_verdicts(sample)["H"]
     assert set(verdict.ranks).isdisjoint({"maple", "cocoop"})
-    assert any("2 of 8" in note for note in verdict_notes(board, verdict))
+    assert any("2 of 8" in note for note in verdict_notes(sample, verdict))
 
 
 def test_one_definition_of_others_and_of_the_reference(world):
@@ -81,11 +76,8 @@ def test_without_zero_shot_the_reference_is_the_next_best(world):
 def test_the_same_answers_are_no_difference_and_no_verdict(world):
     board = world({"coop": 0.9, "apex": 0.5}).board
     rows = [board.array.rows["coop"]] * 2  # apex has the runs of coop
-    array = replace(
-        board.array,
-        values={split: board.array.values[split][rows] for split in ("base", "new")},
-        run_ids=board.array.run_ids[rows],
-    )
+    values = {split: board.array.values[split][rows] for split in ("base", "new")}
+    array = replace(board.array, values=values, run_ids=board.array.run_ids[rows])
     verdict = board_verdict(replace(board, array=array), "base")
     test = verdict.on_these("coop", "apex")
     assert not test.clear
@@ -106,9 +98,8 @@ def test_variants_of_a_method_are_counted(world):
 
 
 def test_the_board_of_a_dataset_has_the_verdict_on_it(sample):
-    board = sample
-    verdict = board_verdict(board.on_dataset("dtd"), "H")
-    best = max(verdict.ranked, key=lambda key: board.array.mean(key, "dtd", "H"))
+    verdict = board_verdict(sample.on_dataset("dtd"), "H")
+    best = max(verdict.ranked, key=lambda key: sample.array.mean(key, "dtd", "H"))
     assert (verdict.leader, verdict.n_datasets) == (best, 1)
 
 
@@ -132,7 +123,7 @@ def drawn(draw, k, n, gain, noise):
     return {"zero_shot": zero, **rows}
 
 
-@pytest.mark.parametrize(("k", "n"), [(1, 6), (12, 6), (30, 11)])
+@pytest.mark.parametrize(("k", "n"), [(1, 6), (30, 11)])
 def test_the_best_of_many_methods_rarely_seems_better_elsewhere_without_being(k, n):
     draw = np.random.default_rng(k)
     repetitions, false = 100, 0
@@ -143,49 +134,32 @@ def test_the_best_of_many_methods_rarely_seems_better_elsewhere_without_being(k,
     assert false <= stats.binom.ppf(0.999, repetitions, 0.04)
 
 
-def here_of(draw, k, gain, seeds=3, df=30.0):
-    """Tests on datasets of k methods with a true gain over zero-shot, whose errors are estimated."""
+def here_of(draw, k, df=30.0):
+    """Tests on datasets of k methods that equal zero-shot in truth, whose errors are estimated."""
     true = draw.uniform(0.003, 0.012, k + 1)
-    means = np.array([0.0, *([gain] * k)]) + true * draw.normal(size=k + 1)
+    means = true * draw.normal(size=k + 1)
     errors = true * np.sqrt(draw.chisquare(df / 2, k + 1) / (df / 2))
     names = ["zero_shot", *(f"m{number:02}" for number in range(k))]
+    return verdict_on_means(names, means, errors, df)
+
+
+def verdict_on_means(names, means, errors, df):
+    """The verdict on independent means of methods with such standard errors."""
     tests = {
-        (names[a], names[b]): MeanTest.from_error(
-            means[a] - means[b], 3 * seeds, 3, float(np.hypot(errors[a], errors[b])), df
-        )
-        for a, b in combinations(range(k + 1), 2)
+        (names[a], names[b]): MeanTest.from_error(means[a] - means[b], 9, 3, float(np.hypot(errors[a], errors[b])), df)
+        for a, b in combinations(range(len(names)), 2)
     }
-    return verdict_on_rows(
-        "all", dict(zip(names, means, strict=True)), {n: np.array([m]) for n, m in zip(names, means, strict=True)},
-        "zero_shot", tests,
-    )  # fmt: skip
+    averages = dict(zip(names, means, strict=True))
+    rows = {name: np.array([mean]) for name, mean in averages.items()}
+    return verdict_on_rows("all", averages, rows, "zero_shot" if names[0] == "zero_shot" else None, tests)
 
 
-@pytest.mark.parametrize("k", [1, 5, 30])
-def test_a_clear_gain_here_is_rarely_false(k):
+@pytest.mark.parametrize(("k", "repetitions"), [(1, 100), (12, 60)])
+def test_a_clear_gain_here_is_rarely_false(k, repetitions):
     """At most 3 % of worlds without any gain have a method that is clearly better than zero-shot."""
     draw = np.random.default_rng(k)
-    repetitions = 100 if k < 30 else 10
-    false = sum(bool(here_of(draw, k, 0.0).clear_gains) for _ in range(repetitions))
+    false = sum(bool(here_of(draw, k).clear_gains) for _ in range(repetitions))
     assert false <= stats.binom.ppf(0.999, repetitions, 0.03)
-
-
-def test_true_gains_are_found_at_least_as_often_as_by_holms_test():
-    draw = np.random.default_rng(5)
-    found = [here_of(draw, 12, 0.02) for _ in range(30)]
-    ours = np.mean([bool(verdict.clear_gains) for verdict in found])
-    pairs = 13 * 12 / 2
-    holms = np.mean(
-        [
-            any(
-                float(2 * stats.t.sf(abs(test.mean) / test.standard_error, test.df)) * pairs <= 0.05
-                for pair, test in verdict.here.items()
-                if "zero_shot" in pair
-            )
-            for verdict in found
-        ]
-    )
-    assert ours >= holms
 
 
 def test_a_leader_by_another_average_is_not_called_clearly_better():
@@ -200,15 +174,6 @@ def drawn_verdict(draw, *simulated):
     return board_verdict(drawn_leaderboard(SimulatedBoard(*simulated), draw), "all")
 
 
-def test_two_seeds_that_differ_much_rarely_show_a_gain_that_is_none_and_never_ranks():
-    draw, false, repetitions = np.random.default_rng(3), 0, 30
-    for _ in range(repetitions):
-        verdict = drawn_verdict(draw, np.full((13, 1), 0.6), [250], 2, 0.06)
-        false += bool(verdict.clear_gains)
-        assert verdict.ranks == {}
-    assert false <= stats.binom.ppf(0.99, repetitions, 0.04)
-
-
 def test_a_true_gain_of_the_stated_difference_is_told_on_four_boards_in_five():
     draw, equal = np.random.default_rng(4), np.array([[0.45, 0.55, 0.65, 0.75]] * 5)
     noise = [250] * 4, 3, 0.03
@@ -220,14 +185,8 @@ def test_a_true_gain_of_the_stated_difference_is_told_on_four_boards_in_five():
 
 def test_a_higher_mean_has_no_worse_bound_of_its_rank():
     """The third method varies so much that it is separated from none; the second is separated from the first."""
-    names, errors = ["a", "b", "c", "zero_shot"], [0.002, 0.002, 0.05, 0.002]
-    means = [0.70, 0.68, 0.67, 0.60]
-    tests = {
-        (names[i], names[j]): MeanTest.from_error(means[i] - means[j], 9, 3, float(np.hypot(errors[i], errors[j])), 50)
-        for i, j in combinations(range(4), 2)
-    }
-    rows = {name: np.array([mean]) for name, mean in zip(names, means, strict=True)}
-    verdict = replace(verdict_on_rows("all", dict(zip(names, means, strict=True)), rows, None, tests), n_seeds=3)
+    means, errors = [0.70, 0.68, 0.67, 0.60], [0.002, 0.002, 0.05, 0.002]
+    verdict = replace(verdict_on_means(["a", "b", "c", "zero_shot"], means, errors, 50), n_seeds=3)
     assert verdict.on_these("a", "b").clear
     assert verdict.ranks == {"a": "1–2", "b": "2–3", "c": "2–4", "zero_shot": "3–4"}
 
@@ -245,12 +204,15 @@ def test_few_seeds_have_few_degrees_of_freedom(seeds, shared, gain, other):
         assert found[pair].high - found[pair].mean == pytest.approx(stats.t.ppf(0.975, df) * 0.01)
 
 
-def test_many_equal_methods_on_one_dataset_are_rarely_ranked():
-    """Without a limit of the degrees of freedom some pair of twelve is separated on every fifth board."""
-    draw, repetitions = np.random.default_rng(6), 40
-    boards = (drawn_verdict(draw, np.full((13, 1), 0.6), [400], 3, 0.03) for _ in range(repetitions))
-    apart = sum(any(test.clear for pair, test in board.here.items() if "zero_shot" not in pair) for board in boards)
-    assert apart <= stats.binom.ppf(0.99, repetitions, 0.03)
+@pytest.mark.parametrize(("seeds", "images", "spread"), [(2, 250, 0.06), (3, 1000, 0.1)])
+def test_few_seeds_that_differ_much_rarely_show_a_difference_that_is_none(seeds, images, spread):
+    """At most 4 % of boards show a gain and 3 % another difference; without a limit of the degrees of freedom, half."""
+    draw, repetitions = np.random.default_rng(6), 15
+    equal = np.full((13, 1), 0.6), [images], seeds, spread
+    verdicts = [drawn_verdict(draw, *equal) for _ in range(repetitions)]
+    false = sum(any(test.clear for test in verdict.here.values()) for verdict in verdicts)
+    assert false <= stats.binom.ppf(0.99, repetitions, 0.07)
+    assert seeds > 2 or not any(verdict.ranks for verdict in verdicts)
 
 
 def test_gains_hold_together_at_five_per_cent_and_other_pairs_at_two_and_a_half():

@@ -94,29 +94,6 @@ def test_a_figure_is_written_without_a_browser(suffix, start, folder, tmp_path, 
     assert out.read_bytes().startswith(start)
 
 
-@pytest.mark.parametrize(
-    ("given", "told"),
-    [
-        ("--figure pie --out a.pdf", "map, difficulty, shots, cost"),
-        ("--figure cost --out a.docx", ".docx"),
-        ("--figure cost", ".pdf, .svg, .png"),
-        ("--figure cost --out -", ".pdf, .svg, .png"),
-        ("--figure shots --out a.pdf", "16 shots"),
-        ("--figure cost --out a.pdf -m copo", "'coop'"),
-        ("-m nothing", "coop, maple, vpt, zero_shot"),
-        ("--format map --out a.pdf", "--figure map"),
-    ],
-)
-def test_what_cannot_be_drawn_is_one_line(given, told, folder, tmp_path, etl, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    code, _, error = etl("export", "--runs", str(folder), *given.split())
-    assert code == 2
-    assert error.startswith("error: ")
-    assert error.count("\n") == 1
-    assert told in error
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_figure_of_several_settings_asks_for_one(many_shots, tmp_path, etl):
     code, _, error = etl("export", "--runs", str(many_shots), "--figure", "map", "--out", str(tmp_path / "a.pdf"))
     assert code == 2

@@ -11,7 +11,6 @@ from worlds import make_world
 
 from bench.api import list_experiments, reproduce_paper
 from bench.api.reproducing import ReproducedExperiment
-from bench.cli.app import app
 from bench.errors import UsageError
 from bench.papers import (
     TableRow,
@@ -24,7 +23,6 @@ from bench.papers.reproduced_table import TableCell
 from bench.results import Shards, fresh_store
 from bench.sweep import unfinished_sweeps
 from bench.sweep.sweep_files import planned_run_ids
-from datasets_registry import UnknownNameError
 
 FAST = {"on": "synthetic", "runner": "fake_runner", "jobs": 0, "progress": "none"}
 TABLE_2 = "Table 2 (Adadelta, 20 seeds)"
@@ -61,16 +59,25 @@ def test_the_listing_counts_what_a_synthetic_table_has_done(tmp_path: Path) -> N
     assert after["table-8"]["done"] == 2, "shares published runs"
 
 
-def test_a_synthetic_table_is_marked_compared_with_nothing_and_resumed(tmp_path: Path) -> None:
-    first = reproduced("table-1", tmp_path, datasets=["eurosat", "dtd"])
+@pytest.fixture(scope="module")
+def table_1(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ReproducedExperiment]:
+    """A synthetic table and its folder."""
+    folder = tmp_path_factory.mktemp("table")
+    return folder, reproduced("table-1", folder, datasets=["eurosat", "dtd"])
+
+
+def test_a_synthetic_table_is_marked_compared_with_nothing_and_resumed(
+    table_1: tuple[Path, ReproducedExperiment],
+) -> None:
+    folder, first = table_1
     assert first.exit_code == 0
     assert first.verdicts == {}
     assert any(note.startswith("synthetic: ") and "recipe demo" in note for note in first.notes)
     assert {row.dataset for row in first.rows} == {"spectrum_angles:test=10", "spectrum_landcover:test=10", "average"}
     assert {row.method for row in first.rows} >= {"zero_shot", "vpt_text_adapter", "apex [ensemble_weight=oracle]"}
-    shards = len(Shards(tmp_path).scan())
-    again = reproduced("table-1", tmp_path, datasets=["eurosat", "dtd"])
-    assert len(Shards(tmp_path).scan()) == shards == len(again.run_ids)
+    shards = Shards(folder).scan()
+    again = reproduced("table-1", folder, datasets=["eurosat", "dtd"])
+    assert (Shards(folder).scan(), len(again.run_ids)) == (shards, len(shards))
 
 
 def test_a_table_has_a_sweep_for_each_of_its_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,29 +106,6 @@ def test_runs_without_data_are_counted_as_runs_to_do(tmp_path: Path, capsys: pyt
     assert [re.search(r": (\d+) runs?, 0 done", line)[1] for line in lines] == ["1", "0"]
 
 
-@pytest.mark.parametrize(
-    ("paper", "what", "options", "message"),
-    [
-        ("apexx", "table-2", {}, "Unknown paper 'apexx'. Did you mean 'apex'"),
-        ("apex", "table-22", {}, "Unknown table or figure 'table-22' of apex. Did you mean 'table-2'"),
-        ("apex", "table-2", {"methods": ["apexx"]}, "Did you mean 'apex'"),
-        ("apex", "table-2", {"datasets": ["eurosatt"]}, "Did you mean 'eurosat'"),
-        ("apex", "table-2", {"on": "paper"}, "--on 'paper' is unknown."),
-        ("apex", "table-2", {"methods": "coop"}, r"apex .*'coop'. Allowed: \w+, "),
-        ("apex", "table-2", {"datasets": "chmnist"}, r"apex .*'chmnist'. Allowed: \w+, "),
-        ("apex", "all", {"methods": "coop"}, r"apex .*'coop'. Allowed: \w+, "),
-        ("apex", "table-6", {}, "table-6 of apex is a .* It has: table-1, "),
-        ("apex", "figure-9", {}, "figure-9 of apex is a .* It has: table-1, "),
-    ],
-)
-def test_what_a_paper_does_not_have_is_refused_before_anything_runs(
-    tmp_path: Path, paper: str, what: str, options: dict[str, object], message: str
-) -> None:
-    with pytest.raises((UnknownNameError, UsageError), match=message):
-        reproduce_paper(paper, what, runs=tmp_path, **(FAST | options))
-    assert not list(tmp_path.iterdir())
-
-
 def test_ours_stands_beside_the_printed_number_of_its_recipe_and_settings(tmp_path: Path) -> None:
     rates = {"apex": {"eurosat": {"base": 0.9, "new": 0.7989}}, "zero_shot": {"eurosat": {"base": 0.5648, "new": 0.2}}}
     make_world(tmp_path, rates, backbone="ViT-B-16.openai", seed_spread=0.0, images=4000)
@@ -144,20 +128,16 @@ def test_ours_stands_beside_the_printed_number_of_its_recipe_and_settings(tmp_pa
     assert own.cells["new"].printed == "79.89"
 
 
-def test_the_command_prints_the_table(tmp_path: Path, monkeypatch, capsys) -> None:
+def test_the_command_prints_the_table(tmp_path: Path, monkeypatch, etl) -> None:
     monkeypatch.chdir(tmp_path)
     command = ["papers", "reproduce", "apex", "table-5", "--on", "synthetic", "--runner", "fake_runner", "--jobs", "0"]
-    with pytest.raises(SystemExit) as ended:
-        app([*command, "-d", "eurosat", "--seeds", "1,", "--log", "none"])
-    assert ended.value.code == 0
-    said = capsys.readouterr()
-    assert "spectrum_angles:test=10" in said.out
-    assert "compared with none" in said.err
+    code, out, err = etl(*command, "-d", "eurosat", "--seeds", "1,", "--log", "none")
+    assert (code, "spectrum_angles:test=10" in out, "compared with none" in err) == (0, True, True)
     assert not (tmp_path / "runs").exists(), "its synthetic runs are not those of `run`"
-    with pytest.raises(SystemExit):
-        app(["papers", "reproduce", "apex", "--on", "synthetic", "--json"])
-    listing = json.loads(capsys.readouterr().out)
-    assert len(listing["experiments"]) == 23
+    _, listing, _ = etl("papers", "reproduce", "apex", "--on", "synthetic", "--json")
+    assert len(json.loads(listing)["experiments"]) == 23
+    _, listing, _ = etl("papers", "reproduce", "tip-adapter", "--runs", tmp_path)
+    assert "few-shot" in listing.splitlines()[-1], "how to run one of the list"
 
 
 def test_a_stand_in_may_be_named_and_says_what_it_stands_for(tmp_path: Path) -> None:
@@ -203,11 +183,6 @@ def test_the_legend_names_the_one_measure_and_the_star_only_if_they_are_there(tm
     assert "*" not in one
 
 
-def test_the_printed_list_says_how_to_run_one_of_it(tmp_path: Path, etl) -> None:
-    _, out, _ = etl("papers", "reproduce", "tip-adapter", "--runs", str(tmp_path))
-    assert "few-shot" in out.splitlines()[-1]
-
-
 def line(method: str, *, dataset: str = "eurosat", setting: str = "", **cells: TableCell) -> TableRow:
     return TableRow(method, dataset, setting, cells or {"base": TableCell("70.1")})
 
@@ -250,11 +225,11 @@ def test_a_setting_stands_below_the_method_if_there_are_several(settings: list[s
     assert [one["method"] for one in table_texts(rows)] == shown
 
 
-def test_rows_selected_with_test_labels_are_not_ranked(tmp_path: Path) -> None:
+def test_rows_selected_with_test_labels_are_not_ranked(table_1: tuple[Path, ReproducedExperiment]) -> None:
     published = printed_numbers(PAPER, ["Table 1"])
     for rows in (
         reproduced_rows(published, published.iloc[:0], published.iloc[:0]),
-        reproduced("table-1", tmp_path, datasets=["eurosat", "dtd"]).rows,
+        table_1[1].rows,
     ):
         ranked = {row.method: {cell.ranked for cell in row.cells.values()} for row in rows}
         oracles = {name for name in ranked if "oracle" in name or "optimal" in name}

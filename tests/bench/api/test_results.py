@@ -34,11 +34,6 @@ from bench.api.results import SHORT_COLUMNS
 from bench.results import Shards
 from bench.table import WIDTH, Table
 
-
-def as_json(value: object) -> str:
-    return json.dumps(value, default=str)
-
-
 GRID = {"protocol": "few-shot", "shots": 2, "seeds": 2, "backbone": "ViT-tiny.random", "jobs": 0, "progress": "none"}
 
 

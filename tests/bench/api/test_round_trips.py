@@ -18,7 +18,7 @@ from bench.results.shards import Shards
 from datasets_registry import EvalProtocol
 from methods import list_methods
 
-DATASET, TARGET = "spectrum_basic:test=5", "spectrum_words:test=5"
+DATASET, TARGET, BACKBONE = "spectrum_basic:test=5", "spectrum_words:test=5", "ViT-tiny.random"
 SHORT = {"*.recipe.epochs": 2}
 SAMPLE: tuple[Mapping[str, Any], ...] = (
     {"methods": "zero_shot", "protocol": "few-shot"},
@@ -38,7 +38,7 @@ SAMPLE: tuple[Mapping[str, Any], ...] = (
 
 def make_runs(runs: Path, cases: Iterable[Mapping[str, Any]]) -> None:
     for case in cases:
-        options = {"shots": 2, "seeds": 1, **case}
+        options = {"shots": 2, "seeds": 1, "backbone": BACKBONE, **case}
         made = bench.run(datasets=DATASET, runs=runs, jobs=0, progress="none", **options)
         assert made.failed == []
 

@@ -7,6 +7,7 @@ to import are refused there.
 from __future__ import annotations
 
 import shlex
+import shutil
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,10 @@ from command_answers import Answer, answers, complaint
 from command_grammar import grammar
 from command_tree import commands, kind
 from folder_snapshot import snapshot
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from bench.results.shards import Shards
 
 TABLE = tomllib.loads(Path(__file__).with_name("commands.toml").read_text(encoding="utf-8"))
 HEAVY = "torch,open_clip,scipy,pandas,duckdb,sklearn,methods,datasets_registry.eurosat,numpy,reports"
@@ -25,7 +30,7 @@ REFUSED_IMPORTS = {
     "explained": "torch,open_clip", "refused": "torch,open_clip",
 }  # fmt: skip
 """The packages that the commands of a section of the table may not import."""
-GRAMMAR = grammar(seed=1, number=200)
+GRAMMAR = grammar(seed=1, number=100)
 
 NOSUCH = "nosuch"
 VALID = {
@@ -133,3 +138,93 @@ def test_a_value_that_only_code_can_check_gets_one_line_too(inside: Path, etl: A
         code, out, err = etl(*shlex.split(command))
         assert complaint(Answer(code, out, err, []), rows("refused_by_code")[command]) == "", command
     assert snapshot(inside) == before
+
+
+# --- commands that need a prepared folder or process ------------------------------------------------------------------
+
+
+def test_the_only_runs_one_level_down_are_found_and_named(etl: Any, place: Path, tmp_path: Path) -> None:
+    outer = tmp_path / "runs"
+    shutil.copytree(place / "runs", outer / "demo")
+    command = ("runs", "sql", "select count(*) n from runs", "--runs", str(outer))
+    code, out, err = etl(*command)
+    assert (code, out.split()[-1]) == (0, "3")
+    assert err == f"note: {outer} has no runs; using the runs of {outer / 'demo'}\n"
+    assert not (outer / "results.duckdb").exists()
+    shutil.copytree(place / "runs", outer / "more")
+    code, _, err = etl(*command)
+    assert (code, f"choose one, such as --runs {outer / 'demo'}" in err) == (2, True)
+
+
+def test_what_cannot_run_is_left_out_and_the_exit_code_says_so(etl: Any, inside: Path, tmp_path: Path) -> None:
+    command = f"run -m zero_shot,tip_adapter -d spectrum_basic --jobs 0 --runner fake_runner --runs {tmp_path}"
+    for more, runs in ((" --dry-run", 0), ("", 1)):
+        code, _, err = etl(*shlex.split(command + more))
+        assert (code, "parameters are tied" in err, len(Shards(tmp_path).scan())) == (3, True, runs)
+
+
+def test_an_error_of_the_system_is_one_line_and_debug_shows_where(
+    etl: Any, inside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device", "table.csv")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    before = snapshot(inside)
+    code, _, err = etl("export", "--out", "table.csv")
+    assert (code, err.startswith("error: table.csv: No space"), snapshot(inside)) == (2, True, before)
+    with pytest.raises(OSError, match="No space left"):
+        etl("--debug", "export", "--out", "table.csv")
+
+
+@pytest.mark.parametrize(("option", "advised"), [("--epochs 5", True), ("--batch-size 4", True), ("--nonsense", False)])
+def test_an_option_that_is_a_recipe_value_is_answered_with_how_to_set_it(
+    etl: Any, option: str, advised: bool, inside: Path
+) -> None:
+    _, _, err = etl(*f"run -m zero_shot -d spectrum_basic --jobs 0 {option}".split())
+    key = option.split()[0].removeprefix("--").replace("-", "_")
+    assert (f"Write --set '*.recipe.{key}=VALUE' instead." in err) is advised
+
+
+# --- any text ---------------------------------------------------------------------------------------------------------
+
+OPTIONS = (
+    "-m", "-d", "-b", "--shots", "--seeds", "--protocol", "--set", "--draw", "--class-text", "--targets", "--recipe"
+)  # fmt: skip
+QUESTIONS = ("runs show --", "runs sql --", "runs export out.zip --where", "compare --")
+ANY_TEXT = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=40)
+ONE_PLACE = (HealthCheck.function_scoped_fixture,)
+
+
+def clear(said: str) -> bool:
+    """Whether the last line is ours."""
+    lines = [line for line in said.splitlines() if line.strip()]
+    return bool(lines) and "Traceback" not in said and lines[-1].startswith("error: ")
+
+
+@pytest.mark.slow  # the table of refused commands
+@settings(max_examples=60, suppress_health_check=ONE_PLACE)
+@given(option=st.sampled_from(OPTIONS), value=ANY_TEXT)
+@example(option="--set", value="coop.n_ctx=[" * 20)
+@example(option="-m", value="*" * 30)
+@example(option="-m", value="[red]coop[/red]")
+@example(option="--shots", value="9" * 400)
+@example(option="-d", value="spectrum:shift=" + "1" * 300)
+@example(option="--class-text", value="descriptions:.")
+def test_any_text_gives_a_plan_or_a_clear_line(option: str, value: str, inside: Path, etl: Any) -> None:
+    base = {"-m": "coop", "-d": "spectrum_basic"} | {option: value}
+    code, _, said = etl("run", *(text for pair in base.items() for text in pair), "--dry-run")
+    assert code == 0 or clear(said), said
+
+
+@pytest.mark.slow  # the table of refused commands
+@settings(max_examples=40, suppress_health_check=ONE_PLACE)
+@given(command=st.sampled_from(QUESTIONS), value=ANY_TEXT)
+@example(command="runs sql --", value="select '")
+@example(command="runs show --", value="%")
+@example(command="runs export out.zip --where", value="1=1) --")
+def test_any_question_to_the_results_is_answered_or_refused(command: str, value: str, inside: Path, etl: Any) -> None:
+    before = snapshot(inside / "runs" / "shards")
+    code, _, said = etl(*command.split(), value, *(["coop"] if command.startswith("compare") else []))
+    assert code == 0 or clear(said), said
+    assert snapshot(inside / "runs" / "shards") == before

@@ -261,18 +261,6 @@ def test_fetch_of_a_collection_asks_once_goes_on_after_a_failure_and_resumes(
     assert "dtd eurosat oxford_flowers --data-root" in err
 
 
-def test_fetch_names_the_collections_that_it_knows(etl: Etl, tmp_path: Path) -> None:
-    root = ("--data-root", str(tmp_path))
-    for wrong, message in (
-        (("all-of", "xyz"), "Unknown collection 'xyz'. Known: biomed, coop, "),
-        (("all-of", "coup"), "Unknown collection 'coup'. Did you mean 'coop'?"),
-        (("all-of",), "all-of is followed by collections and nothing else: coop, "),
-        (("dtd", "all-of", "coop"), "all-of is followed by collections and nothing else: coop, "),
-    ):
-        code, out, err = etl("datasets", "fetch", *wrong, *root)
-        assert (code, out, message in err, err.count("\n")) == (2, "", True, 1)
-
-
 def test_fetch_uses_an_unverified_mirror_on_request_and_says_so(
     etl: Etl, mirror: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,37 +1,22 @@
 """`etl-bench doctor docs`: the pages that ship with the package."""
 
 import re
-from pathlib import Path
+from typing import Any
 
-import pytest
-from typer.testing import CliRunner
+from places import ROOT
 
 from bench.api.documentation import documentation_pages
-from bench.cli.app import app
-from bench.errors import UsageError
 
-ROOT = Path(__file__).parents[3]
 PACKAGES = ("bench", "methods", "datasets_registry", "reports")
 
 
-def printed(*arguments: str) -> str:
-    found = CliRunner().invoke(app, ["doctor", "docs", *arguments], catch_exceptions=False, standalone_mode=False)
-    if found.exception is not None:
-        raise found.exception
-    return found.stdout
-
-
-def test_pages_are_listed_and_printed() -> None:
-    assert {"clusters", "datasets", "faq", "own-images", "reference-commands"} <= documentation_pages().keys()
-    listed = printed()
+def test_pages_are_listed_and_printed(etl: Any) -> None:
+    assert {"clusters", "datasets", "faq", "own-images"} <= documentation_pages().keys()
+    _, listed, _ = etl("doctor", "docs")
     assert "clusters" in listed
     assert "From laptop to cluster" in listed
-    assert printed("clusters") == (ROOT / "docs" / "clusters.md").read_text(encoding="utf-8") + "\n"
-
-
-def test_a_misspelt_topic_is_named_with_the_nearest() -> None:
-    with pytest.raises(UsageError, match="page 'dataset'. Did you"):
-        printed("dataset")
+    assert etl("doctor", "docs", "clusters")[1] == (ROOT / "docs" / "clusters.md").read_text(encoding="utf-8") + "\n"
+    assert "page 'dataset'. Did you" in etl("doctor", "docs", "dataset")[2]
 
 
 def test_messages_and_written_files_cite_only_topics_that_exist() -> None:

@@ -3,10 +3,9 @@
 from pathlib import Path
 
 import pytest
-from one_case import for_each
 
 from bench.context import RunContext
-from bench.errors import BenchError, UsageError
+from bench.errors import BenchError
 from bench.results.shards import Shards
 from bench.sweep import SweepRequest, expand
 from bench.sweep.launch.claims import Claims
@@ -16,21 +15,6 @@ from bench.sweep.launchers import feature_cache, pool_of
 
 def request_for(name: str, **given) -> SweepRequest:
     return SweepRequest.build(methods="coop", datasets="spectrum_basic", launcher=name, **given)
-
-
-@for_each(
-    ("given", "message"),
-    [
-        (
-            {"name": "slurm"},
-            r"--launcher 'slurm' is unknown\. Allowed: local, inline, ray",
-        ),
-        ({"name": "ray", "jobs": 0}, "--jobs 0 runs in this process; with --launcher ray give a number or nothing"),
-    ],
-)
-def test_what_does_not_go_together_is_refused(given: dict, message: str):
-    with pytest.raises(UsageError, match=message):
-        request_for(**given)
 
 
 def test_a_missing_package_is_reported_with_the_command_that_installs_it(monkeypatch):

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import typer.main
+from command_tree import commands
 from folder_snapshot import snapshot
 
-from bench.cli.app import app
 from datasets_registry import DATASETS
 
 SUBMIT = "board submit {} --who Lab --contact lab@example.org"
@@ -54,17 +52,10 @@ READS = {
 """Options that only read: of one command, or of all that are not listed above."""
 
 
-def commands(command: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Every command of the tree by name."""
-    yield name, command
-    for word, child in getattr(command, "commands", {}).items():
-        yield from commands(child, f"{name} {word}".strip())
-
-
 def paths() -> set[str]:
     """Every option and argument that is a path or adds a file, such as `report --out` or `runs export OUT`."""
     found = set()
-    for name, command in commands(typer.main.get_command(app)):
+    for name, command in commands().items():
         for option in command.params:
             shown = max(option.opts, key=len) if option.opts[0].startswith("-") else (option.metavar or option.name)
             if option.type_descriptor.annotation in (Path, list[Path]) or option.name in ("page", "write"):
@@ -89,8 +80,9 @@ def test_every_option_with_a_path_is_listed_as_one_that_reads_or_writes() -> Non
 
 
 def test_every_command_that_writes_for_the_user_has_the_option_force() -> None:
-    tree = commands(typer.main.get_command(app))
-    forced = {name for name, command in tree if any("--force" in option.opts for option in command.params)}
+    forced = {
+        name for name, command in commands().items() if any("--force" in option.opts for option in command.params)
+    }
     assert {one.rpartition(" ")[0] for one in FILES.keys() | FOLDERS.keys()} == forced - {"datasets add"}
 
 

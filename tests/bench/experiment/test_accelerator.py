@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 from parity_kit import tiny_backbone
-from sweep_requests import sweep_over
+from tiny_runs import one_spec
 
 from bench.context import RunContext
 from bench.errors import TrainingMemoryError
@@ -25,7 +25,6 @@ from bench.experiment.features.inputs import Inputs
 from bench.record import Provenance
 from bench.results import environment
 from bench.spec import ExperimentSpec
-from bench.sweep import expand
 from bench.sweep.launch.task_executor import ran_out_of_memory
 from methods import Backbone, Precision
 
@@ -49,19 +48,12 @@ def switches() -> tuple[bool, bool, bool]:
 
 
 @pytest.mark.parametrize(
-    ("device", "precision", "expected"),
-    [
-        ("cuda", Precision.FP32, (False, False, True)),
-        ("cuda", Precision.TF32, (True, True, True)),
-        ("cuda", Precision.BF16, (False, False, True)),
-    ],
+    ("precision", "tf32"), [(Precision.FP32, False), (Precision.TF32, True), (Precision.BF16, False)]
 )
-def test_cuda_computes_in_the_chosen_precision_and_repeatably(
-    device: str, precision: Precision, expected: tuple[bool, bool, bool]
-) -> None:
-    with device_arithmetic(device, precision):
-        assert switches() == expected
-    with pytest.raises(ZeroDivisionError), device_arithmetic(device, precision):
+def test_cuda_computes_in_the_chosen_precision_and_repeatably(precision: Precision, tf32: bool) -> None:
+    with device_arithmetic("cuda", precision):
+        assert switches() == (tf32, tf32, True)
+    with pytest.raises(ZeroDivisionError), device_arithmetic("cuda", precision):
         raise ZeroDivisionError
 
 
@@ -87,15 +79,14 @@ def forbidden_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
 
 
+def short_spec(method: str) -> ExperimentSpec:
+    return one_spec(method, f"{method}.recipe.epochs=1", shots=(1,))
+
+
 @pytest.mark.parametrize("method", ["clip_adapter", "vpt"])
 @pytest.mark.usefixtures("forbidden_cuda")
 def test_a_run_on_the_cpu_does_not_touch_a_gpu(method: str, tmp_path: Path) -> None:
-    axes = sweep_over(
-        [method], ["spectrum_basic"], ["ViT-tiny.random"], shots=(1,), seeds=(1,),
-        overrides=[f"{method}.recipe.epochs=1"],
-    )  # fmt: skip
-    (spec,) = expand(axes).specs
-    record, _ = runner.run_experiment(spec, RunContext(cache_dir=tmp_path))
+    record, _ = runner.run_experiment(short_spec(method), RunContext(cache_dir=tmp_path))
     assert record.provenance.gpu is None
     assert "gpu" not in record.provenance.model_dump()
     assert record.provenance.device_class == "cpu"
@@ -168,11 +159,7 @@ def test_a_driver_that_does_not_answer_has_no_version(monkeypatch: pytest.Monkey
 
 @pytest.fixture
 def trained_spec() -> ExperimentSpec:
-    axes = sweep_over(
-        ["clip_adapter"], ["spectrum_basic"], ["ViT-tiny.random"], shots=(1,), seeds=(1,),
-        overrides=["clip_adapter.recipe.epochs=1"],
-    )  # fmt: skip
-    return expand(axes).specs[0]
+    return short_spec("clip_adapter")
 
 
 def test_an_evaluation_that_does_not_fit_is_halved_without_training_again(

@@ -12,7 +12,6 @@ from one_case import for_each
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 from tiny_runs import constant_rate_spec
 
-from bench.cli.app import main
 from bench.context import RunContext
 from bench.experiment import runner
 from bench.experiment.checkpoints import CANDIDATES, EpochCandidates, spaced_epochs
@@ -28,7 +27,6 @@ EPOCHS, LEARNING_RATE = (
     6,
     {"clip_adapter": 2.0, "coop": 1.0, "lp_plus_plus": 1.0, "wise_ft_on:prolip": 0.05, "two_stage": 1e-4},
 )
-METHODS = ["clip_adapter", "coop"]
 
 
 def spec_of(
@@ -101,9 +99,8 @@ def test_validation_keeps_the_epoch_that_trainings_of_every_length_say_is_best(
     assert all(score.selected_on_test is None and score.optimism is None for score in record.scores)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_an_oracle_scores_each_split_by_its_best_epoch_and_names_the_gain(method: str) -> None:
-    protocol = EvalProtocol.BASE_TO_NEW
+def test_an_oracle_scores_each_split_by_its_best_epoch_and_names_the_gain() -> None:
+    method, protocol = "coop", EvalProtocol.BASE_TO_NEW
     plain = {n: accuracies(run(spec_of(method, None, epochs=n, protocol=protocol))[0]) for n in range(1, EPOCHS + 1)}
     record, _ = run(spec_of(method, "oracle", protocol=protocol))
     assert record.selected_epoch is None
@@ -266,18 +263,13 @@ def test_a_method_in_stages_chooses_among_the_epochs_of_its_last() -> None:
     assert score.selected_on_test in {"epoch 4", "epoch 5"}, "0.6 of five epochs"
 
 
-def test_show_tells_the_epoch_and_what_choosing_it_cost(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_show_tells_the_epoch_and_what_choosing_it_cost(tmp_path: Path, etl: Any) -> None:
     record, predictions = run(spec_of("clip_adapter", "validation"))
     Shards(tmp_path).write(record, predictions)
-    monkeypatch.setattr("sys.argv", ["etl-bench", "runs", "show", record.run_id, "--runs", str(tmp_path)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert not ended.value.code
-    told = [tuple(re.split(r"\s{2,}", line.strip())) for line in capsys.readouterr().out.splitlines()]
-    assert ("epoch selection", "validation") in told
-    assert ("selected epoch", str(record.selected_epoch)) in told
-    assert ("fits", "1") in told
-    assert ("candidate evaluations", str(EPOCHS)) in told
-    assert "tuning seconds" in [line[0] for line in told]
+    code, out, _ = etl("runs", "show", record.run_id, "--runs", tmp_path)
+    assert code == 0
+    told = dict(re.split(r"\s{2,}", line.strip(), maxsplit=1) for line in out.splitlines() if "  " in line.strip())
+    assert told["epoch selection"] == "validation"
+    assert told["selected epoch"] == str(record.selected_epoch)
+    assert (told["fits"], told["candidate evaluations"]) == ("1", str(EPOCHS))
+    assert "tuning seconds" in told

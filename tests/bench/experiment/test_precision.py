@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
-import pytest
 from half_precision import skipped_without_kernel
-from sweep_requests import sweep_over
+from tiny_runs import one_spec
 
 from bench.context import RunContext
 from bench.experiment import runner
 from bench.experiment.features.inputs import load_inputs
-from bench.sweep import expand
 from bench.sweep.rules import backbone_conflict
 from methods import METHODS, parse_backbone
 
 
-def spec_in(precision: str, method: str = "clip_adapter"):
-    overrides = [f"{method}.recipe.epochs=2"]
-    axes = sweep_over(
-        [method], ["spectrum_basic"], ["ViT-tiny.random"], shots=(2,), seeds=(1,), overrides=overrides,
-        precision=precision,
-    )  # fmt: skip
-    (spec,) = expand(axes).specs
-    return spec
-
-
 def test_runs_and_features_of_two_precisions_never_meet(tmp_path: Path):
-    specs = [spec_in("fp32"), spec_in("bf16")]
+    specs = [one_spec("clip_adapter", "clip_adapter.recipe.epochs=2", precision=how) for how in ("fp32", "bf16")]
     assert len({spec.run_id for spec in specs}) == 2
     load_inputs.cache_clear()
     with skipped_without_kernel():
@@ -44,20 +31,6 @@ def test_fp16_is_for_methods_without_gradients_through_a_tower():
     assert {"zero_shot", "clip_adapter", "tip_adapter", "linear_probe"} <= able
     assert not able & {"coop", "vpt", "maple", "apex", "clip_lora"}
     assert all(backbone_conflict(METHODS.get(name).info, backbone, "bf16") is None for name in METHODS)
-
-
-@pytest.mark.parametrize(
-    ("asked", "said"),
-    [
-        ("fp8", r"--precision 'fp8' is unknown.*Allowed: fp32, tf32, bf16, fp16"),
-        ("fp16", r"--precision fp16 is slower than fp32 on a CPU; use --precision bf16"),
-    ],
-)
-def test_a_precision_that_cannot_work_is_refused(asked: str, said: str, tmp_path: Path, etl):
-    command = ["run", "-m", "zero_shot", "-d", "spectrum_basic", "--runs", str(tmp_path / "runs")]
-    code, _, err = etl(*command, "--precision", asked)
-    assert code == 2
-    assert re.search(said, " ".join(err.split()))
 
 
 def test_imported_features_have_no_arithmetic():

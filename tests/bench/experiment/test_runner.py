@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from tiny_runs import BACKBONE, DATASET, forget_loaded, outcome, spec_of
 
 from bench.context import RunContext
 from bench.errors import NonFiniteLossError, StaleSpecError
-from bench.experiment import runner
+from bench.experiment import measured_difficulty, runner
 from bench.experiment.features import frozen_features
 from bench.experiment.features.inputs import shared_inputs
 from bench.experiment.features.training_images import TrainingImages
@@ -23,23 +24,25 @@ from bench.experiment.features.views import View
 from bench.experiment.kept_models import restored_method
 from bench.experiment.model_file import read_model
 from bench.record import RunStatus
-from datasets_registry import EvalProtocol
+from datasets_registry import EvalProtocol, few_shot_draws, get_dataset
 from methods import Backbone, Batch, TrainableMethod, clip_adapter
 
 
-@pytest.mark.parametrize("method", ["apex", "clip_adapter"])
-def test_the_same_spec_gives_the_same_bits(method: str, tmp_path: Path) -> None:
+def test_the_same_spec_gives_the_same_bits(tmp_path: Path) -> None:
     """In a fresh process state, after other runs, with a cold and with a warm feature cache."""
-    spec, cached = spec_of(method), RunContext(cache_dir=tmp_path)
+    specs, cached = [spec_of("apex"), spec_of("clip_adapter")], RunContext(cache_dir=tmp_path)
+
+    def outcomes(context: RunContext) -> list[object]:
+        return [outcome(runner.run_experiment(spec, context)) for spec in specs]
+
     forget_loaded()
-    alone = outcome(runner.run_experiment(spec, RunContext()))
+    alone = outcomes(RunContext())
     forget_loaded()
     runner.run_experiment(spec_of("ivlp", seed=2), cached)
     runner.run_experiment(spec_of("coop", protocol=EvalProtocol.FEW_SHOT), cached)
-    after_others = outcome(runner.run_experiment(spec, cached))
+    after_others = outcomes(cached)
     forget_loaded()
-    warm = outcome(runner.run_experiment(spec, cached))
-    assert alone == after_others == warm
+    assert alone == after_others == outcomes(cached)
 
 
 @pytest.mark.parametrize("key", [DATASET, f"{DATASET}@2"])
@@ -152,7 +155,7 @@ def test_a_mistake_in_the_code_of_a_method_is_recorded_with_its_line(monkeypatch
     assert re.search(r" \(clip_adapter\.py:\d+\)$", error.message)
 
 
-def test_difficulty_is_measured_for_all_base_and_new_classes() -> None:
+def test_difficulty_is_measured_for_all_base_and_new_classes_by_the_zero_shot_accuracy() -> None:
     forget_loaded()
     records = runner.measure_difficulty(BACKBONE, DATASET, RunContext())
     assert [r.split for r in records] == ["all", "base", "new"]
@@ -163,13 +166,23 @@ def test_difficulty_is_measured_for_all_base_and_new_classes() -> None:
     assert accuracy is not None
     assert rtd is not None
     assert rtd == pytest.approx(1 / whole.n_classes / accuracy)
+    run, _ = runner.run_experiment(spec_of("zero_shot", protocol=EvalProtocol.FEW_SHOT), RunContext())
+    assert run.scores[0].accuracy == accuracy
+    assert run.scores[0].nll == pytest.approx(whole.measures["zero_shot_nll"], abs=1e-4)
 
 
-def test_zero_shot_accuracy_of_a_run_is_the_difficultys() -> None:
-    record, _ = runner.run_experiment(spec_of("zero_shot", protocol=EvalProtocol.FEW_SHOT), RunContext())
-    measured = runner.measure_difficulty(BACKBONE, DATASET, RunContext())[0].measures
-    assert record.scores[0].accuracy == measured["zero_shot_accuracy"]
-    assert np.isclose(record.scores[0].nll, measured["zero_shot_nll"] or 0, atol=1e-4)
+@pytest.mark.parametrize(("kept", "measured"), [("base", ["all", "base"]), ("new", ["all", "new"])])
+def test_classes_without_test_images_have_no_difficulty(
+    kept: str, measured: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = get_dataset("spectrum_basic:test=1")
+    splits = info.reader(None)
+    labels = few_shot_draws.class_halves(len(splits.class_names))[kept == "new"]
+    half = replace(splits, test=tuple(sample for sample in splits.test if sample.label in labels))
+    monkeypatch.setattr(measured_difficulty, "read_splits", lambda *_: half)
+    records = runner.measure_difficulty("ViT-tiny.random", info.name, RunContext())
+    assert [record.split for record in records] == measured
+    assert {record.n_images for record in records} == {len(half.test)}
 
 
 @pytest.mark.parametrize(("content", "stored"), [('{"contents": "abc"}', "abc"), ("{", None), (None, None)])

@@ -8,7 +8,7 @@ import pytest
 from one_case import for_each
 from sweep_requests import sweep_over
 
-from bench.errors import ImpossibleCombinationError, UsageError
+from bench.errors import ImpossibleCombinationError
 from bench.spec import ExperimentSpec
 from bench.sweep import expand
 from bench.sweep.read_tasks import TaskReader
@@ -95,12 +95,6 @@ def test_a_task_without_validation_images_has_nothing_to_choose_with(monkeypatch
     with pytest.raises(ImpossibleCombinationError, match="coop on spectrum_basic: there"):
         specs("coop", "validation")
     assert specs("coop", "oracle")
-
-
-def test_an_unknown_way_is_refused_with_the_allowed_ones() -> None:
-    allowed = "last, fixed, validation, ensemble, oracle"
-    with pytest.raises(UsageError, match=f"--selection 'best' is unknown. Allowed: {allowed}"):
-        specs("coop", "best")
 
 
 @for_each("name", list(METHODS))

@@ -19,6 +19,7 @@ from bench.experiment.model_file import ModelFileError, read_model, write_model
 from bench.experiment.runner import Run, run_and_keep, run_experiment
 from bench.experiment.task import load_task
 from bench.experiment.teacher import load_teacher, read_teacher, trained_classes
+from bench.record import Predictions, RunRecord
 from bench.spec import ExperimentSpec
 from bench.sweep import named_files
 from datasets_registry import BenchError, ClassSet
@@ -32,32 +33,43 @@ def planned(teacher: Path, **options: Any) -> tuple[ExperimentSpec, RunContext]:
     return spec, RunContext(files=named_files(student_request(teacher, **options)))
 
 
-def test_the_teacher_gives_the_features_of_its_own_tower_and_texts(tmp_path: Path) -> None:
-    spec, context = planned(teacher_file(tmp_path))
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return teacher_file(tmp_path_factory.mktemp("teacher"))
+
+
+@pytest.fixture(scope="module")
+def student(teacher: Path) -> tuple[RunRecord, list[Predictions]]:
+    """The run of a student of that teacher."""
+    return run_experiment(*planned(teacher))
+
+
+def test_the_teacher_gives_the_features_of_its_own_tower_and_texts(teacher: Path) -> None:
+    spec, context = planned(teacher)
     task, inputs = load_task(spec, context), shared_inputs(BACKBONE, context)
-    teacher = load_teacher(spec, context, task, inputs)
-    info, tensors = read_model(tmp_path / "teacher.safetensors")
+    loaded = load_teacher(spec, context, task, inputs)
+    info, tensors = read_model(teacher)
     method, classes = restored_method(info, tensors, inputs.backbone), ClassSet(("tree", "house"), "a photo of a {}.")
     pixels = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         prompts = list(method.trainable.visual_prompts.layers)
-        assert torch.equal(teacher.image_features(pixels), inputs.backbone.encode_image(pixels, prompts=prompts))
-        assert torch.equal(teacher.text_features(classes), method.text_features(classes))
-    assert not teacher.image_features(pixels).requires_grad
-    assert not teacher.text_features(classes).requires_grad
-    assert teacher.logit_scale == inputs.backbone.logit_scale
+        assert torch.equal(loaded.image_features(pixels), inputs.backbone.encode_image(pixels, prompts=prompts))
+        assert torch.equal(loaded.text_features(classes), method.text_features(classes))
+    assert not loaded.image_features(pixels).requires_grad
+    assert not loaded.text_features(classes).requires_grad
+    assert loaded.logit_scale == inputs.backbone.logit_scale
 
 
 @pytest.mark.parametrize(("pool", "both"), [("train", False), ("train+new:9", True), ("transductive", True)])
-def test_the_teacher_compares_the_classes_whose_images_are_shown(pool: str, both: bool, tmp_path: Path) -> None:
-    spec, context = planned(teacher_file(tmp_path), unlabelled=pool)
+def test_the_teacher_compares_the_classes_whose_images_are_shown(pool: str, both: bool, teacher: Path) -> None:
+    spec, context = planned(teacher, unlabelled=pool)
     task = load_task(spec, context)
     base, new = (part.classes.names for part in task.evals)
-    assert trained_classes(spec, task).names == (*base, *new) if both else base
+    assert trained_classes(spec, task).names == ((*base, *new) if both else base)
 
 
-def test_training_shows_the_images_of_pool_and_support_without_labels(tmp_path: Path) -> None:
-    spec, context = planned(teacher_file(tmp_path))
+def test_training_shows_the_images_of_pool_and_support_without_labels(teacher: Path) -> None:
+    spec, context = planned(teacher)
     run = Run(spec, context)
     assert run.task.pool is not None
     assert [sample.key for sample in run.images.samples] == [
@@ -69,11 +81,9 @@ def test_training_shows_the_images_of_pool_and_support_without_labels(tmp_path: 
 
 
 def test_other_labels_and_another_order_of_classes_change_nothing_in_training(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    teacher: Path, student: tuple[RunRecord, list[Predictions]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The student of a run whose support labels are reversed is the same, bit for bit."""
-    spec, context = planned(teacher_file(tmp_path))
-    trained = outcome(run_experiment(spec, context))
     given = Run.support_view
 
     def reversed_labels(self: Run, *args: Any) -> Any:
@@ -82,23 +92,25 @@ def test_other_labels_and_another_order_of_classes_change_nothing_in_training(
         return view
 
     monkeypatch.setattr(Run, "support_view", reversed_labels)
-    assert outcome(run_experiment(spec, context)) == trained
+    assert outcome(run_experiment(*planned(teacher))) == outcome(student)
 
 
-def test_steps_and_costs_count_the_images_that_are_shown(tmp_path: Path) -> None:
-    spec, context = planned(teacher_file(tmp_path))
-    record, predictions = run_experiment(spec, context)
+def test_steps_and_costs_count_the_images_that_are_shown(
+    teacher: Path, student: tuple[RunRecord, list[Predictions]]
+) -> None:
+    spec, context = planned(teacher)
+    record, _ = student
     shown, recipe = 12 + len(load_task(spec, context).support), Recipe.model_validate(spec.recipe)
     assert record.cost is not None
     assert record.cost.steps == 2 * (shown // recipe.batch_size)
     assert record.cost.prompted_image_passes < 3 * 2 * shown + 2 * 2 * 60, "teacher passes not counted"
     assert record.provenance.unlabelled_images == 12
-    assert outcome((record, predictions)) == outcome(run_experiment(spec, context))
 
 
-def test_training_resumes_from_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    spec, context = planned(teacher_file(tmp_path))
-    whole = outcome(run_experiment(spec, context))
+def test_training_resumes_from_a_checkpoint(
+    teacher: Path, student: tuple[RunRecord, list[Predictions]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, context = planned(teacher)
     with_checkpoints = context.model_copy(update={"checkpoints": tmp_path / "checkpoints", "checkpoint_seconds": 0})
     images_of = TrainingImages.epoch
 
@@ -112,11 +124,11 @@ def test_training_resumes_from_a_checkpoint(tmp_path: Path, monkeypatch: pytest.
         with pytest.raises(KeyboardInterrupt):
             run_experiment(spec, with_checkpoints)
     assert list((tmp_path / "checkpoints").glob("*.safetensors"))
-    assert outcome(run_experiment(spec, with_checkpoints)) == whole
+    assert outcome(run_experiment(spec, with_checkpoints)) == outcome(student)
 
 
-def test_a_kept_student_classifies_its_training_classes_and_refuses_others(tmp_path: Path) -> None:
-    spec, context = planned(teacher_file(tmp_path))
+def test_a_kept_student_classifies_its_training_classes_and_refuses_others(teacher: Path, tmp_path: Path) -> None:
+    spec, context = planned(teacher)
     content = run_and_keep(spec, context)[2]
     assert isinstance(content, bytes)
     write_model(tmp_path / "student.safetensors", content)
@@ -142,8 +154,8 @@ def test_a_teacher_without_one_pair_of_features_is_refused(tmp_path: Path) -> No
         planned(teacher, **FEW_SHOT)
 
 
-def test_a_teacher_of_other_images_is_refused(tmp_path: Path) -> None:
-    spec, context = planned(teacher_file(tmp_path), backbones="ViT-demo.drawn")
+def test_a_teacher_of_other_images_is_refused(teacher: Path) -> None:
+    spec, context = planned(teacher, backbones="ViT-demo.drawn")
     with pytest.raises(ModelFileError, match="32 pixels wide.*48 pixels wide"):
         run_experiment(spec, context)
 
@@ -159,9 +171,9 @@ def test_the_kind_of_a_teacher_does_not_depend_on_dataset_and_seed(tmp_path: Pat
     assert type(first)(first.path, first.digest, shots).identity.rpartition(":")[0] != kinds[0]
 
 
-def test_a_teacher_of_other_classes_does_not_fit(tmp_path: Path) -> None:
-    teacher = read_teacher(teacher_file(tmp_path))
-    own = teacher.info.classes.names
-    assert teacher.task_conflict(own, 2, None) is None
-    assert "has 12 classes" in (teacher.task_conflict(("tree", "house"), 2, None) or "")
-    assert "not the 12 training classes" in (teacher.task_conflict(own[::-1], 2, None) or "")
+def test_a_teacher_of_other_classes_does_not_fit(teacher: Path) -> None:
+    stored = read_teacher(teacher)
+    own = stored.info.classes.names
+    assert stored.task_conflict(own, 2, None) is None
+    assert "has 12 classes" in (stored.task_conflict(("tree", "house"), 2, None) or "")
+    assert "not the 12 training classes" in (stored.task_conflict(own[::-1], 2, None) or "")

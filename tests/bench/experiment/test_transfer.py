@@ -119,17 +119,6 @@ class TestPlanning:
                 if recipe is not None and protocol not in info.recipes:
                     assert recipe.source.endswith(f", reused for {protocol}")
 
-    def test_the_published_settings_of_apex_and_coop(self):
-        apex, coop = METHODS.get("apex").info, METHODS.get("coop").info
-        recipe = apex.recipe_for(CROSS)
-        assert (recipe.lr, recipe.epochs, recipe.batch_size, recipe.warmup_lr) == (0.02, 6, 32, 1e-3)
-        assert not recipe.augment
-        assert apex.default_config(DOMAIN).model_dump()["visual_depth"] == 3
-        assert apex.default_config(EvalProtocol.BASE_TO_NEW).model_dump()["visual_depth"] == 0
-        assert coop.recipe_for(CROSS).epochs == coop.recipe_for(DOMAIN).epochs == 50
-        assert coop.default_config(CROSS).model_dump()["ctx_init"] == "a photo of a"
-        assert coop.default_config(DOMAIN).model_dump()["n_ctx"] == 16
-
 
 def boards_of(runs: Path) -> list[Leaderboard]:
     store = Store(runs)

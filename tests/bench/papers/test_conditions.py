@@ -4,18 +4,17 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 import pytest
-from printed_runs import trained_entry
+from simulated_boards import entry as trained_entry
 
-from bench.analysis import Setting
+from bench.analysis import Entry, Setting
 from bench.papers.conditions import differences, recipes_of
-from bench.papers.published_numbers import PrintedNumber, named_recipes, numbers_of, published_frame
+from bench.papers.published_numbers import PrintedNumber, named_recipes, numbers_of
 from bench.results import known_methods, published_values, settled_recipe
 from datasets_registry import EvalProtocol, get_dataset
 
 
 @pytest.fixture(scope="module")
-def apex() -> pd.DataFrame:
-    frame = published_frame()
+def apex(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame["reported_in"].str.startswith("APEX")]
 
 
@@ -44,14 +43,16 @@ class Run:
     recipe_name: str | None = None
 
     @property
-    def recipes(self) -> frozenset[str]:
+    def trained(self) -> tuple[Setting, Entry]:
         setting = Setting(self.backbone, self.protocol, self.shots, "coop", "fp32")
-        return recipes_of(setting, trained_entry(self.method, self.config, self.recipe, self.recipe_name), self.dataset)
+        return setting, trained_entry(self.method, self.config, self.recipe, self.recipe_name)
+
+    @property
+    def recipes(self) -> frozenset[str]:
+        return recipes_of(*self.trained, self.dataset)
 
     def differences(self, number: PrintedNumber) -> list[str]:
-        setting = Setting(self.backbone, self.protocol, self.shots, "coop", "fp32")
-        entry = trained_entry(self.method, self.config, self.recipe, self.recipe_name)
-        return differences(number, setting, entry, self.recipes, published_values(self.method, self.protocol))
+        return differences(number, *self.trained, self.recipes, published_values(self.method, self.protocol))
 
 
 def test_a_number_meets_runs_of_its_recipe_and_settings_only(apex: pd.DataFrame) -> None:
@@ -70,8 +71,8 @@ def test_a_number_meets_runs_of_its_recipe_and_settings_only(apex: pd.DataFrame)
     assert not replace(default, config={"beta": 2}).differences(beta[0])
 
 
-def test_an_ensemble_of_texts_is_a_condition_of_zero_shot_also_as_class_text() -> None:
-    frame = published_frame().query("method == 'zero_shot' and dataset == 'imagenet' and protocol == 'zero-shot'")
+def test_an_ensemble_of_texts_is_a_condition_of_zero_shot_also_as_class_text(frame: pd.DataFrame) -> None:
+    frame = frame.query("method == 'zero_shot' and dataset == 'imagenet' and protocol == 'zero-shot'")
     frame = frame[frame["backbone"] == "ViT-B-16.openai"]
     numbers = [numbers_of(frame[frame["variant"] == name])[0] for name in ("", "text ensemble", "80 ImageNet texts")]
     by_list = [Run(config={"ensemble": name, "own_template": False}) for name in ("select7", "imagenet80")]

@@ -2,20 +2,14 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from fake_runner import make_record, make_spec
 
 from bench.api.results import load_results
 from bench.errors import UsageError
-from bench.papers.published_numbers import published_frame, select
+from bench.papers.published_numbers import select
 from bench.results.database import Store
 from bench.results.shards import Shards
-
-
-@pytest.fixture(scope="module")
-def frame() -> pd.DataFrame:
-    return published_frame()
 
 
 def test_selection(frame):
@@ -48,22 +42,19 @@ def test_the_command_sql_reads_them_also_without_runs(etl, tmp_path: Path, frame
 
 def test_the_command(etl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)  # a clone may have the runs of a demo
-    code, out, err = etl("papers", "published", "-m", "apex", "-d", "eurosat", "--splits", "new", "--json")
-    rows = json.loads(out)
+    chosen = ("papers", "published", "-m", "apex", "-d", "eurosat", "--splits", "new")
+    code, out, _ = etl(*chosen, "--json")
     assert code == 0
+    rows = json.loads(out)
     assert {row["dataset"] for row in rows} == {"eurosat"}
     assert rows[0]["reported_in"].startswith("APEX")
-    code, out, err = etl("papers", "published", "-m", "apex", "-d", "eurosat", "--splits", "new", "--shots", "16")
+    _, out, err = etl(*chosen, "--shots", "16")
     assert "79.89" in out
     assert "not independent" in err
+    monkeypatch.setattr("bench.cli._print.terminal_width", lambda _: 80)
+    _, out, _ = etl("papers", "published", "-m", "coop", "-d", "eurosat", "--protocol", "base-to-new")
+    assert {"source", "protocol"} <= set(out.splitlines()[0].split()), "a narrow terminal keeps the source"
     assert "base-to-new" in etl("papers", "published", "--list", "protocol")[1]
     code, _, err = etl("papers", "published", "--list", "colour")
     assert code == 2
     assert "Allowed: method, dataset" in err
-
-
-def test_a_narrow_terminal_keeps_the_source_of_each_number(etl, monkeypatch):
-    monkeypatch.setattr("bench.cli._print.terminal_width", lambda _: 80)
-    code, out, _ = etl("papers", "published", "-m", "coop", "-d", "eurosat", "--protocol", "base-to-new")
-    assert code == 0
-    assert {"source", "protocol"} <= set(out.splitlines()[0].split())

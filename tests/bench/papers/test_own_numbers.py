@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from printed_runs import PrintedRuns, printed_runs
 
-from bench.papers import ReproductionRow, compare_with_published, published_frame
+from bench.papers import ReproductionRow, compare_with_published
 from bench.papers.published_numbers import PrintedNumber, Standing, numbers_of, system_of
 from bench.papers.reproduction import ReproductionVerdict
 from bench.results import known_methods
@@ -39,8 +39,8 @@ def compared(runs: Sequence[PrintedRuns], numbers: pd.DataFrame) -> tuple[list[R
 
 
 @pytest.fixture(scope="module")
-def ledger() -> pd.DataFrame:
-    return published_frame().astype(object)  # plain columns are read faster
+def ledger(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.astype(object)  # plain columns are read faster
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Shipped paper files are complete, and a wrong file names its line."""
+"""Shipped paper files are complete, a wrong file names its line, and a part has the chosen tables and methods."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from printed_runs import trained_entry
+from simulated_boards import entry as trained_entry
 
 from bench.analysis import Setting
 from bench.errors import UsageError
-from bench.papers import printed_numbers, published_frame, read_paper, shipped_papers
+from bench.papers import PaperPart, printed_numbers, read_paper, shipped_papers
 from bench.papers.conditions import differences, recipes_of
-from bench.papers.paper_files import parse_paper
+from bench.papers.paper_files import Paper, parse_paper
 from bench.papers.paper_parts import synthetic_form
-from bench.papers.published_numbers import DIFFICULTIES, PrintedNumber, numbers_of, system_of
+from bench.papers.published_numbers import DIFFICULTIES, numbers_of, system_of
 from bench.results import published_values
 from bench.spec import LEARNED, ExperimentSpec
 from bench.sweep import outline_of
@@ -46,7 +46,7 @@ def test_a_shipped_paper_can_be_planned_and_compared(name: str) -> None:
         if experiment.printed:
             assert len(printed_numbers(paper.header.reported_in, experiment.printed))
         for outline in paper.outlines(what):
-            assert outline_of(outline.request).specs
+            assert outline.specs
             assert outline_of(synthetic_form(outline.request)).specs
 
 
@@ -56,34 +56,35 @@ def test_apex_has_every_table_and_figure_with_numbers() -> None:
     assert list(read_paper("apex").experiments) == [*tables, *figures]
 
 
-def is_met(number: PrintedNumber, spec: ExperimentSpec) -> bool:
-    """Whether a planned run has the training and the settings of a number of its cell."""
+def conditions(spec: ExperimentSpec) -> tuple[object, ...]:
+    """What a printed number is compared with: the setting, the entry, its recipes and the published settings."""
     learned = tuple(str(getattr(spec, axis.name) or "") for axis in LEARNED)
     setting = Setting(spec.backbone, str(spec.protocol), spec.shots, str(spec.draw), "fp32", learned=learned)
     recipe_name = None if spec.recipe is None else str(spec.recipe["name"])
     entry = trained_entry(spec.method, spec.config, spec.recipe, recipe_name)
-    published = published_values(spec.method, setting.protocol)
-    return not differences(number, setting, entry, recipes_of(setting, entry, spec.dataset), published)
+    return setting, entry, recipes_of(setting, entry, spec.dataset), published_values(spec.method, setting.protocol)
 
 
-def test_nearly_all_numbers_of_apex_meet_a_run_of_its_file() -> None:
+def test_nearly_all_numbers_of_apex_meet_a_run_of_its_file(frame) -> None:
     """What is left are numbers of epochs, and the weights that an oracle chose."""
-    paper, frame = read_paper("apex"), published_frame()
-    planned: dict[tuple[object, ...], list[ExperimentSpec]] = {}
-    for what in paper.experiments:
-        for outline in paper.outlines(what):
-            for spec in outline.specs:
-                for dataset in (spec.dataset, *spec.targets):
-                    shots = 0 if spec.method == "zero_shot" else spec.shots
-                    key = system_of(spec.method), str(spec.protocol), spec.backbone, shots, dataset
-                    planned.setdefault(key, []).append(spec)
+    paper = read_paper("apex")
+    planned: dict[tuple[object, ...], list[tuple[object, ...]]] = {}
+    for spec in (spec for what in paper.experiments for outline in paper.outlines(what) for spec in outline.specs):
+        shots, of_spec = 0 if spec.method == "zero_shot" else spec.shots, conditions(spec)
+        for dataset in (spec.dataset, *spec.targets):
+            key = system_of(spec.method), str(spec.protocol), spec.backbone, shots, dataset
+            planned.setdefault(key, []).append(of_spec)
     numbers = numbers_of(frame[frame["reported_in"] == paper.header.reported_in])
     unmet = [
         number.metric
         for number in numbers
         if number.metric not in DIFFICULTIES  # a difficulty is measured by any zero-shot run
         and not all(
-            any(is_met(number, spec) for *task, _, _ in number.cells for spec in planned.get((*task, dataset), ()))
+            any(
+                not differences(number, *run)
+                for *task, _, _ in number.cells
+                for run in planned.get((*task, dataset), ())
+            )
             for dataset in number.datasets
         )
     ]
@@ -156,3 +157,62 @@ def test_the_synthetic_form_keeps_settings_and_leaves_out_lengths() -> None:
     assert len(synthetic.datasets) == 11
     assert "apex.recipe.optimizer=sgd" in synthetic.overrides
     assert not [text for text in synthetic.overrides if "epochs" in text]
+
+
+TWO_TABLES = """
+title = "Mine"
+address = "arXiv:2311.15569"
+[sweep]
+backbones = ["ViT-tiny.random"]
+seeds = 1
+[table-1]
+title = "One"
+[[table-1.sweep]]
+methods = ["vpt*", "zero_shot"]
+datasets = ["spectrum_b*", "spectrum_angles"]
+protocol = "few-shot"
+set = { "vpt.depth" = 3 }
+[table-2]
+title = "Two"
+[[table-2.sweep]]
+methods = ["coop"]
+datasets = ["spectrum_basic"]
+targets = ["spectrum_a*", "spectrum_words"]
+protocol = "cross-dataset"
+"""
+
+
+@pytest.fixture
+def paper() -> Paper:
+    return parse_paper(TWO_TABLES, "mine")
+
+
+def test_patterns_of_a_paper_stand_for_what_they_select(paper: Paper) -> None:
+    part = PaperPart.of(paper, ["table-1", "table-2"])
+    (first,), (second,) = (part.outlines[name] for name in ("table-1", "table-2"))
+    assert {"vpt", "zero_shot"} < set(first.request.methods)
+    assert set(first.request.datasets) == {"spectrum_basic", "spectrum_blur", "spectrum_angles"}
+    assert second.request.targets == ["spectrum_angles", "spectrum_words"]
+    names = [*first.request.methods, *first.request.datasets, *second.request.targets]
+    assert not any("*" in name for name in names)
+
+
+def test_a_part_has_the_chosen_methods_with_their_settings_on_the_chosen_datasets_and_targets(paper: Paper) -> None:
+    part = PaperPart.of(paper, ["table-1", "table-2"], methods="zero_shot,coop", datasets=["spectrum_angles"])
+    (first,), (second,) = (part.outlines[name] for name in ("table-1", "table-2"))
+    assert {(spec.method, spec.dataset) for spec in first.specs} == {("zero_shot", "spectrum_angles")}
+    assert first.request.overrides == []
+    assert (second.request.datasets, second.request.targets) == (["spectrum_basic"], ["spectrum_angles"])
+    (only,) = PaperPart.of(paper, ["table-1"], methods="vpt", datasets="spectrum_blur").outlines["table-1"]
+    assert [spec.config["depth"] for spec in only.specs] == [3]
+
+
+def test_what_no_chosen_table_has_is_refused(paper: Paper) -> None:
+    with pytest.raises(UsageError, match=r"table-1 .*'coop'.* zero_shot"):
+        PaperPart.of(paper, ["table-1"], methods="coop")
+    with pytest.raises(UsageError, match=r"'eurosat'.* spectrum_words"):
+        PaperPart.of(paper, ["table-1", "table-2"], datasets="eurosat")
+    with pytest.raises(UsageError, match="does not run"):
+        PaperPart.of(paper, ["table-1", "table-2"], methods="coop", datasets="spectrum_blur")
+    with pytest.raises(UnknownNameError, match="'vpt'"):
+        PaperPart.of(paper, ["table-1"], methods="vptt")

@@ -36,6 +36,10 @@ def test_a_dataset_that_few_rows_have_is_not_on_the_board() -> None:
     assert board.datasets == ("dtd", "eurosat")
     assert [row.method for row in board.rows] == ["prograd", "kgcoop", "maple", "cocoop", "coop"]
     assert all(row.complete for row in board.rows)
+    assert board.baseline is None
+    untrained = numbers("few-shot", "all", "dtd", "eurosat", methods=("zero_shot",))
+    untrained = [replace(number, shots=0) for number in untrained]
+    assert board_of(common + untrained).baseline is not None, "zero-shot rows are on each board"
     often = numbers("few-shot", "all", "ucf101", methods=METHODS[:2])
     assert board_of(common + often).datasets == ("dtd", "eurosat", "ucf101")
 

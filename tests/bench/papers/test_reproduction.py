@@ -10,7 +10,7 @@ from scipy import stats
 from worlds import make_world
 
 from bench.analysis import Estimate, build_leaderboards
-from bench.papers import ReproductionRow, ReproductionVerdict, compare_with_published, count_verdicts, published_frame
+from bench.papers import ReproductionRow, ReproductionVerdict, compare_with_published, count_verdicts
 from bench.papers.reproduction import difference_from, equivalence_p, verdict_of
 from bench.results import fresh_store
 from datasets_registry import EvalProtocol
@@ -111,7 +111,7 @@ def test_a_number_is_not_reproduced_if_the_whole_interval_is_outside(low: float,
 
 def test_verdicts_on_worlds_of_known_truth() -> None:
     """A number at the truth is almost never 'not reproduced'; one at the margin is in 5 % of cases 'reproduced'."""
-    seeds = np.random.default_rng(0).normal(0.8, 0.003, (2000, 3)).tolist()
+    seeds = np.random.default_rng(0).normal(0.8, 0.003, (1000, 3)).tolist()
     shares = {
         truth: {verdict: np.mean([verdict_of(difference_from(truth, row), 0.01) is verdict for row in seeds])
                 for verdict in (REPRODUCED, NOT_REPRODUCED)}
@@ -119,7 +119,7 @@ def test_verdicts_on_worlds_of_known_truth() -> None:
     }  # fmt: skip
     assert shares[0.80][NOT_REPRODUCED] <= 0.01
     assert shares[0.80][REPRODUCED] >= 0.4
-    assert shares[0.81][REPRODUCED] <= 0.055
+    assert shares[0.81][REPRODUCED] <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 1000)
     assert shares[0.86][NOT_REPRODUCED] >= 0.9
 
 
@@ -187,8 +187,7 @@ def test_test_time_runs_match_what_papers_print_without_labels(tmp_path: Path) -
     }
 
 
-def test_difficulties_are_compared_with_the_measured_ones() -> None:
-    frame = published_frame()
+def test_difficulties_are_compared_with_the_measured_ones(frame: pd.DataFrame) -> None:
     dtd = frame[frame["reported_in"].str.startswith("APEX") & (frame["dataset"] == "dtd")]
     values = dtd[dtd["metric"] != "accuracy"].set_index("metric")["value"]
     ours = {

@@ -8,7 +8,6 @@ import itertools
 import os
 import sys
 import zipfile
-from dataclasses import replace
 from functools import partial, partialmethod
 from pathlib import Path
 from typing import Any
@@ -72,21 +71,16 @@ def test_what_is_taken_in_is_what_was_given_away(theirs: Shards, tmp_path: Path)
     assert ours.origin(imported.added[0]) == done.root
     assert theirs.origin(imported.added[0]) == ""
     assert export_bundle(ours, ids(ours), tmp_path / "again.zip").root == done.root, "no trace of imports"
+    before, second = tree(ours.runs), import_bundle(ours, tmp_path / "out" / "b.zip")
+    assert (len(second.added), len(second.unchanged)) == (0, 3)
+    assert tree(ours.runs) == before
+    assert ours.origin(imported.added[0]) == done.root
 
 
 def test_the_same_runs_give_the_same_bytes(theirs: Shards, bundle: Path):
     again = bundle.with_name("again.zip")
     export_bundle(theirs, ids(theirs)[::-1], again)
     assert again.read_bytes() == bundle.read_bytes()
-
-
-def test_taking_in_twice_changes_nothing(bundle: Path, ours: Shards):
-    first = import_bundle(ours, bundle)
-    before = tree(ours.runs)
-    second = import_bundle(ours, bundle)
-    assert (len(second.added), len(second.unchanged)) == (0, 3)
-    assert tree(ours.runs) == before
-    assert ours.origin(first.added[0]) == first.root
 
 
 def killed_import(runs: Path, bundle: Path, step: int) -> bool:
@@ -162,9 +156,7 @@ def test_a_run_that_was_finished_during_the_import_stays(bundle: Path, ours: Sha
     done = import_bundle(ours, bundle)
     assert (len(done.added), done.conflicting) == (2, (record.run_id,))
     assert ours.origin(record.run_id) == ""
-    kept = ours.read(record.run_id)
-    assert kept is not None
-    assert kept.record == mine
+    assert ours.read(record.run_id).record == mine
 
 
 def test_ours_stay_and_our_failures_give_way(bundle: Path, ours: Shards):
@@ -175,9 +167,7 @@ def test_ours_stay_and_our_failures_give_way(bundle: Path, ours: Shards):
     done = import_bundle(ours, bundle)
     assert done.conflicting == (record.run_id,)
     assert len(done.added) == 2
-    kept = ours.read(record.run_id)
-    assert kept is not None
-    assert kept.record == mine
+    assert ours.read(record.run_id).record == mine
 
 
 def refused(bundle: Path, tmp_path: Path, match: str) -> None:
@@ -196,7 +186,7 @@ def flip(content: bytes, at: int) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["shards/*.json", "shards/*.safetensors", "difficulty/*.json"])
-@pytest.mark.parametrize("share", [0.05, 0.5, 0.95])
+@pytest.mark.parametrize("share", [0.05, 0.95])
 def test_any_flipped_byte_is_found(bundle: Path, tmp_path: Path, kind: str, share: float):
     def change(files: dict[str, bytes]) -> None:
         name = first_of(files, kind)
@@ -244,14 +234,10 @@ def test_altered_bundles_are_refused(bundle: Path, tmp_path: Path, said: str):
     assert not list(tmp_path.rglob("evil.json"))
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 torn", b"no zip at all"])
-def test_files_that_are_no_bundle(tmp_path: Path, content: bytes):
-    (tmp_path / "b.zip").write_bytes(content)
-    refused(tmp_path / "b.zip", tmp_path, "cannot be read as a bundle.*runs export")
+def test_files_that_are_no_bundle(bundle: Path, tmp_path: Path):
+    (tmp_path / "torn.zip").write_bytes(b"PK\x03\x04 torn")
+    refused(tmp_path / "torn.zip", tmp_path, "cannot be read as a bundle.*runs export")
     refused(tmp_path / "absent.zip", tmp_path, "cannot be read as a bundle.*No such file")
-
-
-def test_a_file_that_the_zip_has_twice_is_named(bundle: Path, tmp_path: Path):
     with zipfile.ZipFile(bundle, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
         archive.writestr(archive.namelist()[0], b"{}")
     refused(bundle, tmp_path, "it has 'shards/.*' twice")
@@ -318,17 +304,11 @@ def test_a_difficulty_that_is_none_or_of_another_dataset_is_refused(bundle: Path
     refused(rewritten(bundle, lambda files: files.update(changed)), tmp_path, said)
 
 
-def test_the_first_contradiction_is_named():
+def test_contradictions_of_a_record_with_itself_or_the_number_of_its_predictions_are_named():
     record, predictions = answered(1)
     assert contradiction(record, predictions) == ""
-    assert "spec requires base, new" in contradiction(record, predictions[:1])
     fewer = [record.scores[0].model_copy(update={"n": 5}), record.scores[1]]
     assert "5, but there are predictions" in contradiction(record.model_copy(update={"scores": fewer}), predictions)
-    base = predictions[0]
-    swapped = replace(base, predicted=base.label.copy())
-    assert "with the highest logit" in contradiction(record, [swapped, predictions[1]])
-    outside = replace(base, label=np.full_like(base.label, 7))
-    assert "not all in 0..6 (label)" in contradiction(record, [outside, predictions[1]])
     other = record.model_copy(update={"spec": make_spec(seed=9)})
     assert "spec has the id" in contradiction(other, predictions)
     failed = make_record(make_spec(), status=RunStatus.FAILED, scores=[make_score("base", 0.5)])
@@ -337,20 +317,15 @@ def test_the_first_contradiction_is_named():
 
 def test_the_commands(theirs: Shards, tmp_path: Path, etl):
     bundle, ours = str(tmp_path / "b.zip"), str(tmp_path / "ours")
-    code, out, _ = etl("runs", "export", bundle, "--runs", str(theirs.runs), "--where", "seed < 3")
-    assert code == 0
-    assert "2 runs and 1 difficulty" in out
-    code, out, _ = etl("runs", "import", bundle, "--runs", ours)
-    assert code == 0
-    assert "2 runs added, 0 already known, 1" in out
-    run_id = ids(Shards(Path(ours)))[0]
-    code, out, _ = etl("runs", "show", run_id, "--runs", ours)
-    assert code == 0
-    assert "imported from" in out
-    code, _, err = etl("runs", "export", bundle + ".zip", "--runs", ours, "--where", "seed > 7")
-    assert code == 2
-    assert "No run in" in err
+
+    def runs(*words: str, folder: str = ours, code: int = 0) -> str:
+        found, out, err = etl("runs", *words, "--runs", folder)
+        assert found == code, err
+        return out + err
+
+    assert "2 runs and 1 difficulty" in runs("export", bundle, "--where", "seed < 3", folder=str(theirs.runs))
+    assert "2 runs added, 0 already known, 1" in runs("import", bundle)
+    assert "imported from" in runs("show", ids(Shards(Path(ours)))[0])
+    assert "No run in" in runs("export", bundle + ".zip", "--where", "seed > 7", code=2)
     two = "true; drop table runs --"
-    code, _, err = etl("runs", "export", bundle + ".zip", "--runs", ours, "--where", two)
-    assert code == 2
-    assert "2 SQL statements were given" in err
+    assert "2 SQL statements were given" in runs("export", bundle + ".zip", "--where", two, code=2)

@@ -47,7 +47,6 @@ def stored(folder: Path, *, broken: bool = False) -> str:
 def test_what_went_is_left_out_and_the_rest_is_as_it_was(tmp_path: Path) -> None:
     record, predictions = open_run()
     shard = Shards(tmp_path).read(stored(tmp_path))
-    assert shard is not None
     assert shard.record == record
     assert [item.split for item in shard.predictions] == sorted(item.split for item in predictions)
     assert set(fresh_store(tmp_path).runs_frame()["split"]) == {item.split for item in predictions}

@@ -94,35 +94,25 @@ READING = {
     "show": ["runs", "show", "ab"],
     "verify": ["runs", "verify", "ab"],
     "published": ["papers", "published", "--ledger"],
-}
-WITHOUT_ERROR = {
     "status": ["status"],
     "sql": ["runs", "sql", "select 1"],
 }
+WITHOUT_ERROR = [("status", "empty"), ("sql", "empty"), ("sql", "absent")]
 
 
-@pytest.mark.parametrize("what", [*READING, *WITHOUT_ERROR])
-@pytest.mark.parametrize("place", ["absent", "empty"])
-def test_reading_commands_create_nothing(what: str, place: str, tmp_path: Path, etl, monkeypatch):
+@pytest.mark.parametrize("what", READING)
+def test_reading_commands_create_nothing_and_refuse_a_file(what: str, tmp_path: Path, etl, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ETL_BENCH_CACHE", str(tmp_path.with_name("cache")))
     (tmp_path / "empty").mkdir()
-    command = READING.get(what) or WITHOUT_ERROR[what]
-    code, _, err = etl(*command, "--runs", place)
-    assert code == (2 if what not in WITHOUT_ERROR or (what, place) == ("status", "absent") else 0), err
-    assert "Traceback" not in err
-    assert names(tmp_path) == {"empty"}
-    if (what, place) == ("sql", "absent"):
-        assert "folder absent, so there" in err
-
-
-@pytest.mark.parametrize("what", [name for name in (*READING, *WITHOUT_ERROR) if name != "rebuild"])
-def test_a_file_instead_of_a_runs_folder_is_refused(what: str, tmp_path: Path, etl, monkeypatch):
-    monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("x")
-    code, _, err = etl(*(READING.get(what) or WITHOUT_ERROR[what]), "--runs", "file")
-    assert code == 2
-    assert "file is a file" in err
+    for place in ("absent", "empty", "file"):
+        code, _, err = etl(*READING[what], "--runs", place)
+        assert code == (0 if (what, place) in WITHOUT_ERROR else 2), err
+        assert "Traceback" not in err
+        assert names(tmp_path) == {"empty", "file"}
+        assert ("folder absent, so there" in err) or (what, place) != ("sql", "absent")
+        assert ("file is a file" in err) or place != "file" or what == "rebuild"
     assert (tmp_path / "file").read_text() == "x"
 
 
@@ -171,19 +161,19 @@ def test_a_difficulty_of_a_newer_release_stops_no_other(runs: Path, caplog):
     assert "Left out: " in caplog.text
 
 
-def as_folder(record: Path) -> None:
-    record.unlink()
-    record.mkdir()
+def as_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
 
 
-def as_loop(record: Path) -> None:
-    record.unlink()
-    record.symlink_to(record)
+def as_loop(path: Path) -> None:
+    path.unlink()
+    path.symlink_to(path)
 
 
-def as_pipe(record: Path) -> None:
-    record.unlink()
-    os.mkfifo(record)
+def as_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
 
 
 def rewritten(record: Path, packed: Path, tensors_without: str) -> None:
@@ -199,14 +189,8 @@ def rewritten(record: Path, packed: Path, tensors_without: str) -> None:
 ODD = {
     "another run's shard": lambda r, p, o: [a.write_bytes(b.read_bytes()) for a, b in zip((r, p), o, strict=True)],
     "deeply nested": lambda r, p, o: r.write_text("[" * 100_000 + "]" * 100_000),
-    "deeply nested record": lambda r, p, o: r.write_text(
-        '{"shard_version": 1, "record_sha256": "", "record": ' + '{"a":' * 5000 + "1" + "}" * 5001
-    ),
     "version is text": lambda r, p, o: r.write_text(
         r.read_text().replace('"shard_version": 1', '"shard_version": "x"')
-    ),
-    "version is infinite": lambda r, p, o: r.write_text(
-        r.read_text().replace('"shard_version": 1', '"shard_version": Infinity')
     ),
     "record is a number": lambda r, p, o: r.write_bytes(
         encode_document({"shard_version": 1, "predictions_sha256": None, "predictions_bytes": 0}, 3)
@@ -217,7 +201,6 @@ ODD = {
     "symlink loop": lambda r, p, o: as_loop(r),
     "pipe": lambda r, p, o: as_pipe(r),
     "predictions are a folder": lambda r, p, o: as_folder(p),
-    "predictions loop": lambda r, p, o: as_loop(p),
     "without a column": lambda r, p, o: rewritten(r, p, "base/rank"),
     "without images": lambda r, p, o: rewritten(r, p, "new/images"),
 }
@@ -265,7 +248,7 @@ def test_a_database_with_flipped_bytes_is_called_damaged_and_is_rebuilt(runs: Pa
     store = fresh_store(runs)
     good = store.path.read_bytes()
     said = []
-    for at in range(len(good) // 40, len(good), len(good) // 20):
+    for at in range(len(good) // 12, len(good), len(good) // 6):
         store.path.write_bytes(good[:at] + bytes([good[at] ^ 255]) + good[at + 1 :])
         for use in (store.runs_frame, lambda: store.ingest(), lambda: store.query("from predictions")):
             try:

@@ -1,3 +1,5 @@
+"""Shards: written whole or not at all, read with their checksums, found again; and folders of runs."""
+
 import os
 import subprocess
 import sys
@@ -7,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bundle_files import shard_files
-from fake_runner import failed_record, make_difficulty, make_predictions, make_record, make_spec
+from fake_runner import answered, failed_record, make_difficulty, make_predictions, make_record, make_spec
 
 from bench.errors import RunsFolderError, ShardError, UsageError
 from bench.record import Predictions, RunStatus
 from bench.results.predictions import pack_predictions, unpack_predictions
-from bench.results.shards import Shards, check_runs_folder
+from bench.results.shards import Shards, check_runs_folder, no_runs, runs_folders
+from reports.site.build import PageRequest, write_page
 
 
 @pytest.fixture
@@ -24,7 +27,6 @@ def test_what_is_written_is_read_back(shards: Shards):
     record = make_record(make_spec())
     assert shards.write(record, [make_predictions("base"), make_predictions("new", n=3, classes=2)])
     shard = shards.read(record.run_id)
-    assert shard is not None
     assert shard.record == record
     assert [item.split for item in shard.predictions] == ["base", "new"]
     new = shard.predictions[1]
@@ -34,10 +36,8 @@ def test_what_is_written_is_read_back(shards: Shards):
 
 
 def test_nothing_is_there_before_the_first_write(shards: Shards):
-    assert shards.read("0" * 16) is None
-    assert shards.status("0" * 16) is None
-    assert shards.scan() == {}
-    assert shards.difficulties.all() == []
+    assert shards.read("0" * 16) is shards.status("0" * 16) is None
+    assert (shards.scan(), shards.difficulties.all()) == ({}, [])
 
 
 def test_equal_predictions_give_equal_bytes():
@@ -90,7 +90,6 @@ def test_a_failure_leaves_no_predictions_of_an_unfinished_success(shards: Shards
     ("damage", "reason"),
     [
         (lambda r, p: r.write_bytes(r.read_bytes()[:100]), "incomplete"),
-        (lambda r, p: r.write_bytes(b""), "incomplete"),
         (lambda r, p: r.write_text("[]"), "incomplete"),
         (lambda r, p: r.write_text(r.read_text().replace('"shots": 16', '"shots": 61')), "does not match its checksum"),
         (lambda r, p: p.unlink(), "predictions file is missing"),
@@ -192,29 +191,25 @@ def test_left_over_temporaries_are_cleared_by_the_next_write(shards: Shards):
 HAMMER = """
 import sys
 from fake_runner import make_predictions, make_record, make_spec
-from bench.results.shards import Shards, check_runs_folder
+from bench.results.shards import Shards
 from pathlib import Path
 shards = Shards(Path(sys.argv[1]))
-for i in range(30):
+for i in range(20):
     shards.write(make_record(make_spec()), [make_predictions(seed=i + int(sys.argv[2]))])
 """
 
 
 def test_two_writers_of_one_run_never_leave_a_torn_shard(shards: Shards):
     """Both write different predictions under the same name; the folder's lock keeps each pair together."""
-    writers = [
-        subprocess.Popen([sys.executable, "-c", HAMMER, str(shards.runs), str(100 * i)], env=_env()) for i in range(2)
-    ]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", HAMMER, str(shards.runs)]
+    writers = [subprocess.Popen([*command, str(100 * i)], env=environment) for i in range(2)]
     spec = make_spec()
     while any(writer.poll() is None for writer in writers):
         shards.read(spec.run_id)
     assert [writer.returncode for writer in writers] == [0, 0]
     assert not list(shards.runs.rglob("*.damaged-*"))
     assert shards.read(spec.run_id) is not None
-
-
-def _env() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
 
 
 def test_a_runs_folder_may_be_beside_others_but_not_among_folders_of_images(tmp_path: Path) -> None:
@@ -237,3 +232,26 @@ def test_a_runs_folder_may_be_beside_others_but_not_among_folders_of_images(tmp_
     for name in ("pictures", "work"):
         with pytest.raises(RunsFolderError, match="'cat'"):
             check_runs_folder(tmp_path / name)
+
+
+def test_folders_inside_and_beside_are_named(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for name in ("runs/demo", "other"):
+        Shards(tmp_path / name).write(*answered())
+    assert runs_folders(tmp_path / "runs") == [tmp_path / "runs" / "demo"]
+    assert runs_folders(tmp_path / "typo") == []
+    both = f"--runs {tmp_path / 'runs' / 'demo'} or --runs {tmp_path / 'other'}."
+    assert no_runs(tmp_path / "runs").endswith(both)
+    assert f"nearby: give --runs {tmp_path / 'other'}." in no_runs(tmp_path / "typo")
+    assert "runs with `etl-bench run`" in no_runs(tmp_path / "other" / "shards" / "nowhere")
+
+
+@pytest.mark.parametrize("protocol", [None, "few-shot"])
+def test_nothing_to_show_leaves_an_earlier_page(protocol, tmp_path: Path) -> None:
+    if protocol:
+        Shards(tmp_path / "runs").write(*answered())
+    page = tmp_path / "page.html"
+    page.write_text("an earlier page")
+    with pytest.raises(UsageError, match=r"has protocol few-shot\. No page" if protocol else "There are no runs in"):
+        write_page(PageRequest(runs=tmp_path / "runs", out=page, protocol=protocol))
+    assert page.read_text() == "an earlier page"

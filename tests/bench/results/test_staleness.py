@@ -64,7 +64,8 @@ def test_a_record_of_the_time_before_versions_is_current_and_is_written_as_it_wa
     assert made.model_dump(mode="json")["provenance"] == stored["provenance"]
 
 
-def test_weights_are_left_out_where_nobody_loads_them_and_data_where_nobody_checked_them():
+def test_weights_methods_and_data_that_are_not_here_are_left_out():
+    assert code_reasons("someone_elses", 3, "m") == []
     assert Staleness(None).reasons(record(backbone_digest="old", dataset_check="then")) == ()
 
 
@@ -97,32 +98,28 @@ def test_a_difficulty_of_other_weights_is_measured_again_where_weights_are_check
 # --- where it is shown ------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def old_coop(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def old_coop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """CoOp was run with another version than today's, APEX with today's."""
     rates = {m: {d: {"base": r, "new": r} for d in "ab"} for m, r in {"coop": 0.6, "apex": 0.8}.items()}
-    shards = Shards(tmp_path / "runs")
-    for made in make_world(tmp_path / "runs", rates):
+    shards = Shards(tmp_path_factory.mktemp("runs"))
+    for made in make_world(shards.runs, rates, images=60):
         now = known_methods().get(made.spec.method).version
         version = now + 1 if made.spec.method == "coop" and made.spec.seed == 1 else now
         stored = shards.read(made.run_id)
         provenance = made.provenance.model_copy(update={"method_version": version})
         shards.write(made.model_copy(update={"provenance": provenance}), stored.predictions)
-    return tmp_path / "runs"
+    return shards.runs
 
 
 def test_leaderboard_and_comparison_mark_stale_results(old_coop: Path):
     table = load_results(old_coop).leaderboard()
-    names = [row["method"] for row in table[0].texts()]
-    assert names == ["APEX", "CoOp †"]
+    assert [row["method"] for row in table[0].texts()] == ["APEX", "CoOp †"]
     (note,) = [note for note in table.notes if "stale" in note]
-    assert "coop" in note
-    assert "1 now and had version 2" in note
-    assert "--rerun stale" in note
+    assert all(part in note for part in ("coop", "1 now and had version 2", "--rerun stale"))
     assert [row["stale"] != "" for row in table.to_frame().to_dict("records")] == [False, True]
-    assert any(
-        "stale" in note and "coop: 2 of 6" in note for note in load_results(old_coop).compare("apex", "coop").notes
-    )
+    (note,) = [note for note in load_results(old_coop).compare("apex", "coop").notes if "stale" in note]
+    assert "coop: 2 of 6" in note
 
 
 @pytest.mark.parametrize("form", ["markdown", "latex", "csv"])
@@ -140,7 +137,3 @@ def test_the_page_marks_stale_results(old_coop: Path, tmp_path: Path):
     ((_, setting),) = block_of(page)["settings"].items()
     assert [method["name"] for method in setting["methods"] if "older code" in str(method.get("badges"))] == ["CoOp"]
     assert "1 now and had version 2)." in everything_of(page)
-
-
-def test_a_method_that_is_not_installed_is_not_called_stale():
-    assert code_reasons("someone_elses", 3, "m") == []

@@ -1,8 +1,6 @@
-import re
 import subprocess
 import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import duckdb
@@ -12,7 +10,6 @@ from bundle_files import shard_files
 from fake_runner import failed_record, make_difficulty, make_predictions, make_record, make_score, make_spec
 from patience import PATIENCE
 
-import bench
 from bench.errors import StoreError, StoreLockedError
 from bench.results import database as _database
 from bench.results.database import Store, fetch_frame
@@ -96,16 +93,12 @@ def test_runs_of_a_race_are_left_out(loaded: Store, shards: Shards):
 
 
 def test_predictions_come_back_in_the_order_of_the_split(loaded: Store):
-    run_id = make_spec(seed=1).run_id
-    frame = loaded.predictions_frame(run_id)
-    new = frame[frame["split"] == "new"]
+    new = loaded.predictions_frame(make_spec(seed=1).run_id).query("split == 'new'")
     wanted = make_predictions("new", classes=3)
     assert new["image"].tolist() == list(wanted.images)
     assert new["position"].tolist() == [0, 1, 2, 3, 4, 5]
     assert new["label"].tolist() == wanted.label.tolist()
     assert [list(row) for row in new["top_labels"]] == wanted.top_labels.tolist(), "lists of three"
-    base = frame[frame["split"] == "base"]
-    assert [len(row) for row in base["top_logits"]] == [5] * 6
 
 
 def test_difficulty_has_one_row_per_measure(store: Store, shards: Shards):
@@ -126,10 +119,15 @@ def test_a_database_rebuilt_from_shards_equals_the_old_one(store: Store, shards:
         store.ingest()
     shards.difficulties.write("ViT-demo.drawn", "spectrum_a", make_difficulty())
     store.ingest()
-    before = [frame.to_csv() for frame in (store.runs_frame(), store.difficulty_frame(), _all_predictions(store))]
+
+    def content() -> list[str]:
+        predictions = store.query("select * from predictions order by run_id, split, position")
+        return [frame.to_csv() for frame in (store.runs_frame(), store.difficulty_frame(), predictions)]
+
+    before = content()
     store.path.unlink()
     assert store.rebuild() == 4
-    assert [f.to_csv() for f in (store.runs_frame(), store.difficulty_frame(), _all_predictions(store))] == before
+    assert content() == before
     assert [path.name for path in shards.runs.glob("*duckdb*")] == ["results.duckdb"]
 
 
@@ -163,10 +161,6 @@ def test_a_full_disk_gets_one_line_and_the_way_out(store: Store, shards: Shards,
     with pytest.raises(StoreError, match=r"their shards\. Make room") as refused:
         store.ingest()
     assert "\n" not in str(refused.value)
-
-
-def _all_predictions(store: Store):
-    return store.query("select * from predictions order by run_id, split, position")
 
 
 def test_outcomes_are_those_of_the_predictions_ordered_by_image(loaded: Store):
@@ -233,7 +227,6 @@ def test_a_database_held_by_another_process_is_one_line_with_its_id(store: Store
         [sys.executable, "-c", HOLD, str(store.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     with holder:
-        assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         wanted = f"held by process {holder.pid} .*Wait until it is done, or end it.*safe in their shards"
         for use in (store.runs_frame, lambda: store.ingest(), lambda: store.rebuild()):
@@ -242,7 +235,7 @@ def test_a_database_held_by_another_process_is_one_line_with_its_id(store: Store
             assert "\n" not in str(caught.value)
         with ThreadPoolExecutor() as pool:
             waiting = pool.submit(Store(store.runs, lock_timeout=PATIENCE).runs_frame)
-            time.sleep(0.3)
+            assert not wait([waiting], timeout=0.3).done
             holder.stdin.close()
             assert len(waiting.result()) == 4
 
@@ -287,17 +280,6 @@ def test_a_query_reads_given_frames_as_tables(loaded: Store):
         loaded.query("select * from marks")
 
 
-def test_duckdb_is_imported_in_one_folder_only():
-    root = Path(bench.__file__).parent.parent
-    users = [
-        path.relative_to(root).as_posix()
-        for package in ("bench", "methods", "datasets_registry", "reports")
-        for path in (root / package).rglob("*.py")
-        if re.search(r"^\s*(import|from) duckdb\b", path.read_text(encoding="utf-8"), re.MULTILINE)
-    ]
-    assert {Path(user).parent.as_posix() for user in users} == {"bench/results"}
-
-
 def test_an_interrupted_ingest_is_completed_by_the_next(tmp_path: Path, monkeypatch):
     shards, store = Shards(tmp_path), Store(tmp_path)
     for seed in range(5):
@@ -322,7 +304,6 @@ def test_an_interrupted_ingest_is_completed_by_the_next(tmp_path: Path, monkeypa
 def test_the_cost_and_gain_of_selection_are_in_the_frame(tmp_path: Path) -> None:
     shards = Shards(tmp_path)
     plain, chosen = make_record(make_spec(seed=1)), make_record(make_spec(seed=2, epoch_selection="oracle"))
-    assert chosen.cost is not None
     cost = chosen.cost.model_copy(update={"fits": 3, "candidate_evaluations": 20, "tuning_seconds": 0.5})
     scores = [s.model_copy(update={"selected_on_test": "epoch 2", "optimism": 0.25}) for s in chosen.scores]
     for record in (plain, chosen.model_copy(update={"cost": cost, "scores": scores, "selected_epoch": 2})):

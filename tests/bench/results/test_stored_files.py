@@ -39,7 +39,6 @@ def shards(tmp_path: Path) -> Shards:
 
 def only_shard(shards: Shards, run_id: str) -> Shard:
     shard = shards.read(run_id)
-    assert shard is not None
     assert not list(shards.runs.rglob("*.damaged-*"))
     return shard
 

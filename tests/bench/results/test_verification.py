@@ -58,12 +58,10 @@ def test_causes_are_facts_that_differ(stored: Shard):
 def test_other_true_labels_images_and_sums_have_a_verdict_of_their_own(stored: Shard):
     base, new = stored.predictions
     swapped = replace(base, images=(*base.images[1:], base.images[0]))
-    repeated = replace(base, images=(base.images[1], *base.images[1:]))
     summed = replace(base, log_sum_exp=base.log_sum_exp + 3)
     for forged, said in (
         (relabelled(base), r"base: the true labels of \d of 6 images are not those of the data"),
         (swapped, "base: its test images are not those of the data"),
-        (repeated, "base: 1 images are listed more than once"),
         (summed, r"base: log-sums are impossible for the top logits \(6 of 6 images\)"),
     ):
         scores = [rescored(forged, 7), stored.record.scores[1]]
@@ -71,16 +69,14 @@ def test_other_true_labels_images_and_sums_have_a_verdict_of_their_own(stored: S
         found = judge_repetition(Shard(record, (forged, new)), stored.record, stored.predictions)
         assert found.outcome is Outcome.INVALID
         assert re.search(said, " ".join(found.faults)), found.faults
-    better = stored.record.scores[0].model_copy(update={"accuracy": 1.0})
-    edited = stored.record.model_copy(update={"scores": [better, stored.record.scores[1]]})
-    verdict = judge_repetition(Shard(edited, stored.predictions), stored.record, stored.predictions)
-    assert verdict.outcome is Outcome.INVALID
 
 
-def test_an_edited_score_is_not_identical(stored: Shard):
+def test_an_edited_score_is_invalid_and_another_one_not_identical(stored: Shard):
     scores = [stored.record.scores[0].model_copy(update={"nll": 0.99}), stored.record.scores[1]]
     edited = stored.record.model_copy(update={"scores": scores})
     assert judge_repetition(stored, edited, stored.predictions).outcome is Outcome.ROUNDING
+    forged = Shard(edited, stored.predictions)
+    assert judge_repetition(forged, stored.record, stored.predictions).outcome is Outcome.INVALID
 
 
 def test_what_has_nothing_to_compare_is_refused(stored: Shard):
@@ -93,11 +89,12 @@ def test_what_has_nothing_to_compare_is_refused(stored: Shard):
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three real runs, made with a cache."""
+    """Two real runs, made with a cache."""
     folder = tmp_path_factory.mktemp("verify")
-    methods = ["zero_shot", "clip_adapter", "coop"]
-    overrides = [f"{name}.recipe.epochs=2" for name in methods[1:]]
-    axes = sweep_over(methods, ["spectrum_basic"], ["ViT-tiny.random"], shots=(2,), seeds=(1,), overrides=overrides)
+    axes = sweep_over(
+        ["zero_shot", "coop"], ["spectrum_basic"], ["ViT-tiny.random"], shots=(2,), seeds=(1,),
+        overrides=["coop.recipe.epochs=1"],
+    )  # fmt: skip
     for spec in expand(axes).specs:
         record, predictions = run_experiment(spec, RunContext(cache_dir=folder / "cache"))
         Shards(folder / "runs").write(record, predictions)
@@ -117,7 +114,6 @@ def test_a_forged_answer_is_found(runs: Path, tmp_path: Path, etl):
     """Invented predictions with matching checksums and scores are not reproduced."""
     shards = Shards(runs)
     one = shards.read(next(iter(shards.scan())))
-    assert one is not None
     forged = [replace(item, predicted=item.label) for item in one.predictions]
     Shards(tmp_path).write(one.record, forged)
     code, out, _ = etl("runs", "verify", one.record.run_id[:6], "--runs", str(tmp_path))
@@ -142,7 +138,6 @@ def test_a_run_from_another_device_is_repeated_here_and_rounding_has_a_code_of_i
     runs: Path, tmp_path: Path, etl, monkeypatch: pytest.MonkeyPatch
 ):
     one = Shards(runs).read(next(iter(Shards(runs).scan())))
-    assert one is not None
     gpu = GpuFacts(name="NVIDIA H100", tf32=False, deterministic=True)
     made = one.record.provenance.model_copy(update={"device": "cuda:0", "gpu": gpu})
     Shards(tmp_path).write(one.record.model_copy(update={"provenance": made}), one.predictions)

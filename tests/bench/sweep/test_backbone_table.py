@@ -84,30 +84,31 @@ def test_the_card_of_a_backbone() -> None:
         backbone_card("ViT-B-16-SigLIP3.webli")
 
 
-def test_the_command_prints_the_table_and_a_card(etl) -> None:
-    code, out, _ = etl("backbones", "--json")
-    rows = {row["family"]: row for row in json.loads(out)}
-    assert rows["CLIP, ViT"]["left_out"] == {}
-    assert "meta" in rows["PE-Core"]["architectures"]["PE-Core-B-16"]
+def test_the_list_is_short_and_its_examples_are_whole(etl, groups: list[BackboneGroup], monkeypatch) -> None:
+    monkeypatch.setattr("bench.sweep.backbone_groups", lambda _family: groups)
+    rows = json.loads(etl("backbones", "--json")[1])
+    assert rows == json.loads(etl("backbones", "list", "--json")[1])
+    of_family = {row["family"]: row for row in rows}
+    assert of_family["CLIP, ViT"]["left_out"] == {}
+    assert not of_family["CLIP, ViT"]["example"].endswith(".random"), "there are pretrained weights"
+    assert "meta" in of_family["PE-Core"]["architectures"]["PE-Core-B-16"]
+    monkeypatch.setattr("bench.cli._print.terminal_width", lambda _: 80)
+    _, out, err = etl("backbones", "list")
+    assert err.startswith(f"{len(of_family)} families, ")
+    lines = out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(lines) <= 2 * len(of_family)
+    printed = [word for line in lines for word in line.split() if word in {row["example"] for row in rows}]
+    assert len(printed) == len(of_family)
+
+
+def test_the_command_prints_a_card(etl) -> None:
     code, out, _ = etl("backbones", "RN50")
     assert code == 0
     assert "must be a vision transformer" in " ".join(out.split())
     code, _, err = etl("backbones", "hf-hub:nothing")
     assert code == 2
     assert "write hf-hub:ORG/NAME" in err
-
-
-def test_the_list_is_short_and_its_examples_are_whole(etl, monkeypatch) -> None:
-    rows = json.loads(etl("backbones", "list", "--json")[1])
-    families = {row["family"] for row in rows}
-    monkeypatch.setattr("bench.cli._print.terminal_width", lambda _: 80)
-    _, out, err = etl("backbones", "list")
-    assert err.startswith(f"{len(families)} families, ")
-    lines = out.splitlines()
-    assert max(map(len, lines)) <= 80
-    assert len(lines) <= 2 * len(families)
-    printed = [word for line in lines for word in line.split() if word in {row["example"] for row in rows}]
-    assert len(printed) == len(families)
 
 
 def test_a_family_is_shown_by_its_name(etl) -> None:

@@ -7,13 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fake_runner import make_spec
+from launching import launch
 from sweep_requests import sweep_over
 
+from bench.context import RunContext
 from bench.errors import ImpossibleCombinationError
-from bench.experiment.model_file import list_models
+from bench.experiment.model_file import list_models, model_path
+from bench.record import Score
 from bench.results.shards import Shards
 from bench.sweep import expand
 from bench.sweep.kept_models import check_keepable
+from bench.sweep.launch.tasks import RunTask, Surroundings
 
 Etl = Callable[..., tuple[int, str, str]]
 SMALL = ["-d", "spectrum_basic:test=5", "-b", "ViT-tiny.random", "--jobs", "0"]
@@ -26,53 +31,41 @@ def _in_an_empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     monkeypatch.chdir(tmp_path)
 
 
-def seeds() -> dict[int, float]:
+def kept(runs: str) -> dict[int, float]:
     """The validation accuracy of the tuned models, by seed."""
-    models = [model.info for model in list_models(Path("runs/models"))]
+    models = [model.info for model in list_models(Path(runs) / "models")]
     return {info.spec.seed: info.validation_accuracy or 0 for info in models if info is not None}
+
+
+def results(runs: str) -> dict[str, list[Score]]:
+    shards = Shards(Path(runs))
+    return {run_id: shards.record(run_id).scores for run_id in shards.scan()}
 
 
 def test_best_keeps_the_seed_with_the_best_validation_score_and_all_keeps_each(etl: Etl) -> None:
     code, _, err = etl(*GDA, "--keep-models", "all")
     assert code == 0
     assert "3 tuned models of these" in err
-    everything = seeds()
+    everything = kept("runs")
     assert sorted(everything) == [1, 2, 3]
-    before = {run_id: Shards(Path("runs")).read(run_id) for run_id in Shards(Path("runs")).scan()}
-
-    code, _, err = etl(*GDA, "--keep-models", "best", "--runs", "other")
-    assert code == 0
-    models = [model.info for model in list_models(Path("other/models"))]
-    assert len(models) == 1
-    assert models[0] is not None
-    assert models[0].validation_accuracy == max(everything.values())
+    assert etl(*GDA, "--keep-models", "best", "--runs", "other")[0] == 0
+    assert [*kept("other").values()] == [max(everything.values())]
     assert sorted(path.suffix for path in Path("other/models").iterdir()) == [".md", ".safetensors"]
-    assert len(Shards(Path("other")).scan()) == len(before)
+    assert len(results("other")) == 3
     assert "nothing to do" in etl(*GDA, "--keep-models", "best", "--runs", "other")[2]
 
 
-def test_finished_runs_without_a_model_run_again_and_the_sweep_says_so(etl: Etl) -> None:
+def test_finished_runs_without_a_model_run_again_with_the_same_result_and_the_sweep_says_so(etl: Etl) -> None:
     etl(*GDA)
-    shards = Shards(Path("runs"))
-    plain = {run_id: shards.record(run_id) for run_id in shards.scan()}
+    plain = results("runs")
     assert not Path("runs/models").exists()
     code, out, err = etl(*GDA, "--keep-models", "all", "--dry-run", "--json")
-    assert code == 0
-    assert len(json.loads(out)) == 3
+    assert (code, len(json.loads(out))) == (0, 3)
     assert "3 finished runs without a tuned" in err
     etl(*GDA, "--keep-models", "all")
-    assert sorted(seeds()) == [1, 2, 3]
-    for run_id, record in plain.items():
-        assert Shards(Path("runs")).record(run_id).scores == record.scores
+    assert sorted(kept("runs")) == [1, 2, 3]
+    assert results("runs") == plain
     assert "0 to do; nothing" in etl(*GDA, "--keep-models", "all")[2]
-
-
-def test_a_model_does_not_change_the_run(etl: Etl) -> None:
-    etl(*GDA)
-    etl(*GDA, "--keep-models", "all", "--runs", "kept")
-    for run_id in Shards(Path("runs")).scan():
-        plain, kept = (Shards(Path(folder)).record(run_id) for folder in ("runs", "kept"))
-        assert (plain.scores, plain.spec) == (kept.scores, kept.spec)
 
 
 def test_a_method_that_cannot_be_kept_is_named_and_its_run_is_done(etl: Etl, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +75,7 @@ def test_a_method_that_cannot_be_kept_is_named_and_its_run_is_done(etl: Etl, mon
     code, _, err = etl(*GDA, "--keep-models", "all", "--log", "plain")
     assert code == 0
     assert "loaded again, it gives" in err
-    assert len(Shards(Path("runs")).scan()) == 3
+    assert len(results("runs")) == 3
     assert not Path("runs/models").exists()
 
 
@@ -93,6 +86,8 @@ def test_a_model_on_imported_features_is_refused() -> None:
         check_keepable([spec, spec.model_copy(update={"backbone": "features.toy"})])
 
 
-def test_workers_keep_models_too(etl: Etl) -> None:
-    etl(*[word if word != "0" else "2" for word in GDA], "--keep-models", "all")
-    assert sorted(seeds()) == [1, 2, 3]
+def test_workers_keep_models_too(tmp_path: Path) -> None:
+    task = RunTask(make_spec())
+    around = Surroundings(runs=tmp_path, context=RunContext(keep_models="all"), runner="fake_runner")
+    launch(around, 1, [task])
+    assert model_path(tmp_path, task.spec.run_id).read_bytes() == b"a tuned model"

@@ -331,7 +331,7 @@ def drawn_request(draw: random.Random, files: dict[str, Path], precision: str) -
     return request(files, **options)
 
 
-@pytest.mark.parametrize(("precision", "runs"), [("fp32", 30), ("bf16", 10)])
+@pytest.mark.parametrize(("precision", "runs"), [("fp32", 15), ("bf16", 5)])
 def test_what_the_rules_allow_runs_to_an_end(files: dict[str, Path], precision: str, runs: int) -> None:
     draw, done, refused = random.Random(0), set[str](), 0
     while len(done) < runs:

@@ -1,8 +1,16 @@
+"""Which runs a request expands to, what is left out with its reason, and what the plan subtracts."""
+
+from __future__ import annotations
+
+import tomllib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fake_runner import make_difficulty, make_record
+from one_case import for_each
+from PIL import Image
 from small_datasets import write_dataset
 from sweep_requests import changed, sweep_over
 
@@ -12,9 +20,11 @@ from bench.errors import ImpossibleCombinationError, UsageError
 from bench.record import RunError, RunStatus
 from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
-from bench.sweep import RecipeChoice, RerunPolicy, expand, local_weights, plan_runs, read_tasks
+from bench.sweep import RecipeChoice, RerunPolicy, SweepRequest, expand, local_weights, plan_runs, read_tasks
+from bench.sweep.dataset_names import match_datasets
 from bench.sweep.plan import LARGE_PLAN
-from datasets_registry import EvalProtocol, UnknownNameError
+from bench.sweep.sweep_files import sweep_toml
+from datasets_registry import DATASETS, AddRequest, ColumnNames, EvalProtocol, UnknownNameError, add_custom_dataset
 
 RESNET = "RN50.openai"
 AXES = sweep_over(["coop"], ["eurosat"], ["ViT-tiny.random"], shots=[2], seeds=[1])
@@ -42,12 +52,12 @@ def test_every_combination_is_one_spec(grow):
     specs = grow(methods=["coop", "clip_adapter"], datasets=["eurosat", "dtd"], shots=[1, 2], seeds=[1, 2, 3])
     assert len(specs) == len({spec.run_id for spec in specs}) == 2 * 2 * 2 * 3
     assert {spec.draw for spec in specs} == {"coop"}
+    assert len(grow(methods=["coop", "coo*"])) == 1, "a method selected twice runs once"
 
 
 def test_a_spec_has_every_default_written_out(grow):
     (spec,) = grow()
     assert set(spec.config) == {"n_ctx", "ctx_init", "class_position", "class_specific"}
-    assert spec.recipe is not None
     assert spec.recipe["name"] == "published by dataset"
     assert spec.backbone == "ViT-tiny.random"
     assert ExperimentSpec.model_validate_json(spec.model_dump_json()).run_id == spec.run_id
@@ -58,10 +68,6 @@ def test_another_draw_seed_or_content_is_another_task(grow):
     assert len(fingerprints) == 3
 
 
-def test_a_method_selected_twice_runs_once(grow):
-    assert len(grow(methods=["coop", "coo*"])) == 1
-
-
 def test_zero_shot_is_asked_once_whatever_shots_and_seeds(grow):
     """It depends on neither, so more would be the same number under other names."""
     (spec,) = grow(methods=["zero_shot"], shots=[1, 2], seeds=[1, 2, 3])
@@ -70,21 +76,25 @@ def test_zero_shot_is_asked_once_whatever_shots_and_seeds(grow):
     assert beside[0].run_id == spec.run_id, "the same run"
 
 
-def test_a_value_set_by_hand_is_parsed_as_json(grow):
-    (spec,) = grow(overrides=["coop.n_ctx=4", "coop.ctx_init=a photo of a", "coop.class_specific=false"])
-    assert spec.config["n_ctx"] == 4
-    assert spec.config["ctx_init"] == "a photo of a"
+# --- settings ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_recipe_value_makes_the_recipe_custom(grow):
-    (spec,) = grow(overrides=["coop.recipe.epochs=3"])
-    assert spec.recipe is not None
-    assert (spec.recipe["name"], spec.recipe["epochs"]) == ("custom", 3)
+@for_each(
+    ("overrides", "config", "recipe"),
+    [
+        (["coop.n_ctx=4", "coop.ctx_init=a photo of a"], {"n_ctx": 4, "ctx_init": "a photo of a"}, {}),
+        (["coop.recipe.epochs=3"], {}, {"name": "custom", "epochs": 3}),
+        (["coop.recipe.epochs=3", "*.recipe.epochs=2"], {}, {"epochs": 3}),
+    ],
+)
+def test_settings_given_by_hand_are_parsed_and_an_exact_name_wins(grow, overrides, config, recipe):
+    (spec,) = grow(overrides=overrides)
+    assert spec.config.items() >= config.items()
+    assert spec.recipe.items() >= recipe.items()
 
 
 def test_setting_the_published_value_changes_nothing(grow):
     (published,) = grow()
-    assert published.recipe is not None
     (spec,) = grow(overrides=[f"coop.recipe.lr={published.recipe['lr']}", f"coop.n_ctx={published.config['n_ctx']}"])
     assert spec == published
 
@@ -97,20 +107,19 @@ def test_a_pattern_sets_whichever_methods_have_the_setting(grow):
     assert by_method["zero_shot"].recipe is None
 
 
-def test_an_exact_name_wins_over_a_pattern(grow):
-    (spec,) = grow(overrides=["coop.recipe.epochs=3", "*.recipe.epochs=2"])
-    assert spec.recipe is not None
-    assert spec.recipe["epochs"] == 3
-
-
 def test_the_demo_recipe_is_named_so(grow):
     coop, zero = grow(methods=["coop", "zero_shot"], recipe=RecipeChoice.DEMO)
-    assert coop.recipe is not None
-    assert coop.recipe["name"] == "demo"
-    assert zero.recipe is None
+    assert (coop.recipe["name"], zero.recipe) == ("demo", None)
 
 
-@pytest.mark.parametrize(
+def test_epochs_set_by_hand_hold_for_every_number_of_shots() -> None:
+    axes = changed(AXES, datasets=["spectrum_basic"], shots=(1, 2), protocol=EvalProtocol.FEW_SHOT)
+    assert [spec.recipe["epochs"] for spec in expand(axes).specs] == [50, 100]
+    by_hand = expand(changed(axes, overrides=["coop.recipe.epochs=7"])).specs
+    assert [spec.recipe["epochs"] for spec in by_hand] == [7, 7]
+
+
+@for_each(
     ("text", "kind", "message"),
     [
         ("coop.n_ctxx=4", UnknownNameError, "Unknown setting 'n_ctxx' of coop. Did you mean 'n_ctx'"),
@@ -133,22 +142,20 @@ def test_a_wrong_override_says_what_is_wrong(grow, text: str, kind: type[Excepti
         grow(overrides=[text])
 
 
-def test_the_same_key_set_twice_is_refused(grow):
-    with pytest.raises(UsageError, match="coop.n_ctx is given twice"):
-        grow(overrides=["coop.n_ctx=4", "coop.n_ctx=16"])
+@for_each(
+    ("method", "overrides", "message"),
+    [
+        ("coop", ["coop.n_ctx=4", "coop.n_ctx=16"], "coop.n_ctx is given twice"),
+        ("zero_shot", ["zero_shot.recipe.epochs=1"], "zero_shot is training-free"),
+        ("task_res", ["task_res.recipe.epochs=1"], r"only with --protocol few-shot\.$"),
+    ],
+)
+def test_settings_that_a_method_does_not_take_are_refused(grow, method: str, overrides: list[str], message: str):
+    with pytest.raises(UsageError, match=message):
+        grow(methods=[method], overrides=overrides)
 
 
-def test_a_recipe_setting_of_a_training_free_method_is_refused(grow):
-    with pytest.raises(UsageError, match="zero_shot is training-free"):
-        grow(methods=["zero_shot"], overrides=["zero_shot.recipe.epochs=1"])
-
-
-def test_a_recipe_setting_says_with_which_protocol_the_method_has_a_recipe(grow):
-    with pytest.raises(UsageError, match=r"only with --protocol few-shot\.$"):
-        grow(methods=["task_res"], overrides=["task_res.recipe.epochs=1"])
-
-
-@pytest.mark.parametrize(
+@for_each(
     ("changes", "message"),
     [
         ({"methods": ["coopp"]}, "Unknown method 'coopp'. Did you mean 'coop'"),
@@ -162,30 +169,6 @@ def test_an_unknown_name_lists_near_misses(grow, changes, message: str):
         grow(**changes)
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"shots": [0]}, "--shots 0 is not at least 1"),
-        ({"seeds": [-1]}, "--seeds -1 is negative"),
-        ({"seeds": [1, 1]}, "seeds 1, 1 hold the same"),
-        ({"methods": []}, "No methods were given"),
-    ],
-)
-def test_an_empty_or_repeated_axis_is_refused(grow, changes, message: str):
-    with pytest.raises(UsageError, match=message):
-        grow(**changes)
-
-
-CLOSED = ["coop.class_specific=true", "coop.ctx_init="]
-
-
-def test_a_closed_vocabulary_method_is_refused_where_new_classes_are_scored(grow):
-    with pytest.raises(ImpossibleCombinationError, match="run coop: .*--protocol few-shot"):
-        grow(overrides=CLOSED)
-    (spec,) = grow(overrides=CLOSED, protocol=EvalProtocol.FEW_SHOT)
-    assert spec.config["class_specific"] is True
-
-
 def test_settings_that_make_no_sense_in_a_method_are_refused(grow):
     (spec,) = grow(methods=["wise_ft_on:coop"], protocol=EvalProtocol.FEW_SHOT)
     assert (spec.config["ctx_init"], spec.config["trained_share"]) == ("a photo of a", 0.5)
@@ -193,34 +176,20 @@ def test_settings_that_make_no_sense_in_a_method_are_refused(grow):
         grow(methods=["wise_ft_on:coop"], overrides=["wise_ft_on:coop.ctx_init="])
 
 
-def test_visual_prompts_on_a_resnet_are_refused(grow):
-    with pytest.raises(ImpossibleCombinationError, match="RN50.openai: .* use a ViT"):
-        grow(methods=["vpt"], backbones=[RESNET])
+# --- what is left out -------------------------------------------------------------------------------------------------
 
 
-def test_more_shots_than_a_class_has_are_left_out(data: Path):
-    axes = changed(AXES, shots=[2, 5], data_root=data)
-    expansion = expand(axes)
-    assert {spec.shots for spec in expansion.specs} == {2}
-    assert [(item.what, item.named) for item in expansion.left_out] == [("eurosat with 5 shots", True)]
-
-
-def test_one_method_that_cannot_run_does_not_stop_the_others(data: Path):
-    axes = changed(AXES, methods=["coop", "vpt"], backbones=[RESNET], data_root=data)
-    expansion = expand(axes)
-    assert {spec.method for spec in expansion.specs} == {"coop"}
-    assert [(item.what, item.named) for item in expansion.left_out] == [(f"vpt on {RESNET}", True)]
-
-
-def test_a_sweep_of_millions_of_runs_is_refused_with_its_count_before_it_is_expanded(monkeypatch):
-    monkeypatch.setattr("bench.sweep.plan.TaskReader", None)  # makes the tasks of the runs
-    request = sweep_over(
-        ["coop", "vpt", "zero_shot"], ["spectrum_basic", "spectrum_blur"], ["ViT-tiny.random"], shots=[1, 2, 4],
-        seeds=list(range(100_000)), support=["noisy:0.1", "noisy:0.2"],
-    )  # fmt: skip
-    message = r"up to 2,400,002 runs \(3 methods, 2 datasets, 1 backbone, 100000 seeds, 3 numbers of shots\)"
-    with pytest.raises(UsageError, match=message):
-        expand(request)
+@for_each(
+    ("changes", "left_out"),
+    [
+        ({"shots": [2, 5]}, "eurosat with 5 shots"),
+        ({"methods": ["coop", "vpt"], "backbones": [RESNET]}, f"vpt on {RESNET}"),
+    ],
+)
+def test_a_named_combination_that_cannot_run_does_not_stop_the_others(data: Path, changes, left_out: str):
+    expansion = expand(changed(AXES, **changes, data_root=data))
+    assert {(spec.method, spec.shots) for spec in expansion.specs} == {("coop", 2)}
+    assert [(item.what, item.named) for item in expansion.left_out] == [(left_out, True)]
 
 
 def test_what_only_a_pattern_asked_for_is_left_out_with_its_reason(data: Path):
@@ -236,14 +205,28 @@ def test_what_only_a_pattern_asked_for_is_left_out_with_its_reason(data: Path):
     assert not any(item.named for item in expansion.left_out)
 
 
-def test_a_method_named_beside_a_pattern_counts_as_named(data: Path):
-    with pytest.raises(ImpossibleCombinationError, match="vpt on"):
-        expand(changed(AXES, methods=["vp*", "vpt"], backbones=[RESNET], data_root=data))
+@for_each(
+    ("methods", "message"),
+    [(["vp*", "vpt"], "vpt on RN50.openai: .* use a ViT"), (["vp*"], "requested combinations.* vpt")],
+)
+def test_nothing_left_is_an_error_that_says_why(data: Path, methods: list[str], message: str):
+    """A method that is also named counts as named."""
+    with pytest.raises(ImpossibleCombinationError, match=message):
+        expand(changed(AXES, methods=methods, backbones=[RESNET], data_root=data))
 
 
-def test_nothing_left_is_an_error_that_says_why(data: Path):
-    with pytest.raises(ImpossibleCombinationError, match="requested combinations.* vpt"):
-        expand(changed(AXES, methods=["vp*"], backbones=[RESNET], data_root=data))
+# --- plans ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_sweep_of_millions_of_runs_is_refused_with_its_count_before_it_is_expanded(monkeypatch):
+    monkeypatch.setattr("bench.sweep.plan.TaskReader", None)  # makes the tasks of the runs
+    request = sweep_over(
+        ["coop", "vpt", "zero_shot"], ["spectrum_basic", "spectrum_blur"], ["ViT-tiny.random"], shots=[1, 2, 4],
+        seeds=list(range(100_000)), support=["noisy:0.1", "noisy:0.2"],
+    )  # fmt: skip
+    message = r"up to 2,400,002 runs \(3 methods, 2 datasets, 1 backbone, 100000 seeds, 3 numbers of shots\)"
+    with pytest.raises(UsageError, match=message):
+        expand(request)
 
 
 def test_the_plan_subtracts_what_is_on_disk(data: Path, tmp_path: Path):
@@ -266,22 +249,9 @@ def test_the_plan_subtracts_what_is_on_disk(data: Path, tmp_path: Path):
 def test_local_weights_are_found_by_slug_and_keep_their_activation(tmp_path: Path, monkeypatch):
     (tmp_path / "w.safetensors").write_bytes(b"weights")
     monkeypatch.chdir(tmp_path)
-    found = local_weights(["ViT-tiny.random", "ViT-B-32=w.safetensors,quickgelu"])
-    ((slug, path),) = found.items()
+    ((slug, path),) = local_weights(["ViT-tiny.random", "ViT-B-32=w.safetensors,quickgelu"]).items()
     assert slug.startswith("ViT-B-32.local-")
     assert str(path) == f"{tmp_path / 'w.safetensors'},quickgelu"
-
-
-def test_epochs_set_by_hand_hold_for_every_number_of_shots() -> None:
-    axes = sweep_over(
-        ["coop"], ["spectrum_basic"], ["ViT-tiny.random"], shots=(1, 2), seeds=(1,), protocol=EvalProtocol.FEW_SHOT
-    )
-    published = [spec.recipe["epochs"] for spec in expand(axes).specs if spec.recipe]
-    assert published == [50, 100]
-    by_hand = [
-        spec.recipe["epochs"] for spec in expand(changed(axes, overrides=["coop.recipe.epochs=7"])).specs if spec.recipe
-    ]
-    assert by_hand == [7, 7]
 
 
 SWEEP: dict[str, Any] = {"methods": "coop", "datasets": "spectrum_basic", "shots": 4, "seeds": 1}
@@ -304,3 +274,66 @@ def test_a_large_plan_is_counted_before_it_is_made(monkeypatch: pytest.MonkeyPat
     monkeypatch.undo()
     expand(sweep_request(**SWEEP), said.append)
     assert said == []
+
+
+# --- defaults that depend on the datasets -----------------------------------------------------------------------------
+
+REQUIRED = (
+    r"Dataset 'eurosat' holds real images, but the default backbone ViT-demo.drawn was trained on synthetic images, so "
+    r"-b is required. Backbones: -b ViT-B-32.openai \(151 M parameters, 605 MB, .*-b ViT-B-16.openai .*-b "
+    r"ViT-L-14.openai .* or a file, -b ARCH=FILE; to try commands out, -b ViT-demo.drawn"
+)
+
+
+@pytest.fixture
+def birds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Own images in the catalogue, with a class of four images, as options of a sweep."""
+    pixels = np.random.default_rng(0)
+    for name, n in (("crow", 20), ("gull", 20), ("rare", 4)):
+        (tmp_path / "birds" / name).mkdir(parents=True)
+        for i in range(n):
+            image = Image.fromarray(pixels.integers(0, 256, (32, 32, 3), dtype=np.uint8))
+            image.save(tmp_path / "birds" / name / f"{i}.png")
+    request = AddRequest("birds", tmp_path / "birds", "a photo of a {}.", "", None, None, ColumnNames())
+    added = add_custom_dataset(request, tmp_path / "own", replace=False)
+    monkeypatch.setitem(DATASETS.entries, "birds", added.info)
+    return {"datasets": "birds", "backbone": "ViT-tiny.random", "seeds": 1, "runs": tmp_path / "runs"}
+
+
+@for_each("datasets", ["eurosat", "spectrum_basic,eurosat", "eurosat,unknown"])
+def test_a_dataset_that_is_not_synthetic_needs_a_backbone(datasets: str) -> None:
+    with pytest.raises(UsageError, match=REQUIRED):
+        SweepRequest.build(methods="coop", datasets=datasets)
+    request = SweepRequest.build(methods="coop", datasets=datasets, backbones="ViT-demo.drawn")
+    assert request.backbones == ["ViT-demo.drawn"], "chosen by name"
+
+
+def test_synthetic_datasets_have_the_demo_backbone() -> None:
+    request = SweepRequest.build(methods="coop", datasets="spectrum*")
+    assert (request.backbones, request.protocol) == (["ViT-demo.drawn"], EvalProtocol.BASE_TO_NEW)
+    assert not {"backbones", "protocol"} & set(tomllib.loads(sweep_toml(request)))
+
+
+@pytest.mark.usefixtures("birds")
+def test_the_default_protocol_of_own_images_is_few_shot() -> None:
+    def protocol(datasets: str, **options: str) -> EvalProtocol:
+        return SweepRequest.build(methods="coop", datasets=datasets, backbones="ViT-tiny.random", **options).protocol
+
+    assert protocol("birds") is EvalProtocol.FEW_SHOT
+    assert protocol("birds", protocol="base-to-new") is EvalProtocol.BASE_TO_NEW
+    assert protocol("birds,eurosat") is EvalProtocol.BASE_TO_NEW
+    assert protocol("eurosat") is EvalProtocol.BASE_TO_NEW
+
+
+def test_fewer_images_than_shots_are_taken_if_allowed_and_the_spec_says_so(birds: dict[str, Any]) -> None:
+    few = plan("coop,zero_shot", shots=8, **birds)
+    assert [spec.label() for spec in few.specs] == ["zero_shot on birds, few-shot, 0 shots, seed 0"]
+    assert "up to 8 shots, seed 1" in plan("coop", shots=8, allow_fewer=True, **birds).specs[0].label()
+    alone, allowed = (plan("coop", shots=1, allow_fewer=allow, **birds) for allow in (False, True))
+    assert allowed.specs == alone.specs, "the same run"
+
+
+def test_a_pattern_takes_options_as_a_name_does() -> None:
+    assert match_datasets("spectrum_b*:test=10") == ["spectrum_basic:test=10", "spectrum_blur:test=10"]
+    with pytest.raises(UnknownNameError, match="Did you mean 'test'"):
+        match_datasets("spectrum_b*:tes=10")

@@ -149,6 +149,7 @@ def test_every_precision_and_cache_shares_one_load(tmp_path: Path, loads: list[s
 
 def test_weights_that_are_compared_are_not_loaded_again_for_the_runs(tmp_path: Path, loads: list[str]) -> None:
     options = {"runner": "bench.experiment.runner", "cache": tmp_path / "cache", "methods": ["zero_shot"]}
+    options["datasets"] = ["spectrum_basic:test=5"]
     log = open_log(LogStyle.NONE)
     for runs, rerun in (("runs", RerunPolicy.MISSING), ("runs", RerunPolicy.STALE), ("other", RerunPolicy.ALL)):
         request = requested(tmp_path / runs, [PRESENT], rerun=rerun).model_copy(update=options)

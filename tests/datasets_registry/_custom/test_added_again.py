@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 import tomllib
@@ -32,12 +31,10 @@ BY_HAND = 'summary = "Mine."\ncitation = "Me."\n'
 
 def photo(path: Path, seed: int, orientation: int = 1) -> Path:
     pixels = np.random.default_rng(seed).integers(0, 256, (6, 9, 3), dtype=np.uint8)
-    content = io.BytesIO()
     exif = Image.Exif()
     exif[0x112] = orientation
-    Image.fromarray(pixels).save(content, "JPEG", exif=exif)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content.getvalue())
+    Image.fromarray(pixels).save(path, exif=exif)
     return path
 
 
@@ -62,6 +59,7 @@ def part_of(added: AddedDataset) -> dict[str, str]:
 
 
 def moved(before: AddedDataset, after: AddedDataset) -> set[str]:
+    """The images that are in another part than before."""
     old, new = part_of(before), part_of(after)
     return {digest for digest in old.keys() & new.keys() if old[digest] != new[digest]}
 
@@ -132,6 +130,16 @@ def test_a_class_has_its_shares_after_images_were_added(birds: Path) -> None:
     assert [sum(s.label == label for s in getattr(added.splits, part)) for part in PARTS] == [10, 4, 6]
 
 
+def test_a_class_of_which_only_validation_images_are_left_gets_a_training_image_first(birds: Path) -> None:
+    first = add(birds, split="even")
+    label = first.config.classes.index("crow")
+    for sample in (*first.splits.train, *first.splits.test):
+        if sample.label == label:
+            (birds / sample.key).unlink()
+    photo(birds / "crow" / "new.jpg", 500)
+    assert sum(sample.label == label for sample in add(birds).splits.train) == 1
+
+
 def test_another_rule_or_force_divides_all_images_again(birds: Path) -> None:
     first = add(birds, split="hash")
     even = add(birds, split="even")
@@ -159,9 +167,8 @@ def test_rows_of_a_table_are_corrected_and_its_paths_become_absolute(birds: Path
 
 def test_groups_stay_in_their_part(birds: Path) -> None:
     def table(files: list[Path]) -> Path:
-        rows = [
-            f"{path.relative_to(birds)},{path.parent.name},{path.parent.name}{i // 2}" for i, path in enumerate(files)
-        ]
+        names = [(path.relative_to(birds), path.parent.name) for path in files]
+        rows = [f"{path},{label},{label}{i // 2}" for i, (path, label) in enumerate(names)]
         place = birds.parent / "list.csv"
         place.write_text("\n".join(["path,label,group", *rows]))
         return place

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections import defaultdict
 from pathlib import Path
 
@@ -28,11 +27,8 @@ from datasets_registry._custom.dataset import read_custom_dataset
 PARTS = ("train", "val", "test")
 
 
-def image(seed: int) -> bytes:
-    content = io.BytesIO()
-    pixels = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(content, "PNG")
-    return content.getvalue()
+def picture(seed: int) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8))
 
 
 def table(folder: Path, rows: list[tuple[str, ...]], header: tuple[str, ...] = ("label", "patient")) -> Path:
@@ -42,7 +38,7 @@ def table(folder: Path, rows: list[tuple[str, ...]], header: tuple[str, ...] = (
         writer = csv.writer(file)
         writer.writerow(("path", *header))
         for place, row in enumerate(rows):
-            (folder / f"{place:03d}.png").write_bytes(image(place))
+            picture(place).save(folder / f"{place:03d}.png")
             writer.writerow((f"{place:03d}.png", *row))
     return folder / "scans.csv"
 
@@ -119,17 +115,14 @@ def test_images_without_a_group_are_named_and_split_by_themselves(tmp_path: Path
     assert "no group (003.png, 009.png)" in notes(added)
 
 
-def test_a_given_split_with_a_group_on_both_sides_is_noted(tmp_path: Path) -> None:
-    rows = [("c0", "p1", "train"), ("c1", "p2", "train"), ("c0", "p1", "test"), ("c1", "p3", "test")]
+@pytest.mark.parametrize(("tested", "note"), [("p1", "1 of 3 groups"), ("p3", "are of one group (p3)")])
+def test_a_given_split_with_a_group_on_both_sides_or_one_group_at_test_is_noted(
+    tmp_path: Path, tested: str, note: str
+) -> None:
+    rows = [("c0", "p1", "train"), ("c1", "p2", "train"), ("c0", tested, "test"), ("c1", "p3", "test")]
     added = add(table(tmp_path / "scans", rows, header=("label", "patient", "split")))
     assert added.config.split == "given"
-    assert "1 of 3 groups" in notes(added)
-
-
-def test_test_images_of_one_group_are_noted(tmp_path: Path) -> None:
-    rows = [("c0", "p1", "train"), ("c1", "p2", "train"), ("c0", "p3", "test"), ("c1", "p3", "test")]
-    added = add(table(tmp_path / "scans", rows, header=("label", "patient", "split")))
-    assert "are of one group (p3)" in notes(added)
+    assert note in notes(added)
 
 
 def test_one_group_for_all_images_cannot_be_split(tmp_path: Path) -> None:
@@ -143,7 +136,7 @@ def test_one_group_for_all_images_cannot_be_split(tmp_path: Path) -> None:
 def test_a_group_column_of_a_folder_is_refused(tmp_path: Path) -> None:
     for label in ("a", "b"):
         (tmp_path / "birds" / label).mkdir(parents=True)
-        (tmp_path / "birds" / label / "1.png").write_bytes(image(1))
+        picture(1).save(tmp_path / "birds" / label / "1.png")
     with pytest.raises(DataError, match="--column and --root"):
         add(tmp_path / "birds")
 

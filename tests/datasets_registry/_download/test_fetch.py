@@ -163,11 +163,26 @@ def get(server: Server, target: Path, *paths: str, file: SourceFile = FILE) -> l
 # --- one file ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_cut_connection_is_resumed(server: Server, tmp_path: Path) -> None:
-    server.plan["/a.bin"] = ["cut 327680", "cut 327680", "ok"]
-    get(server, tmp_path / "a.bin", "/a.bin")
+FETCHED = {
+    "a cut connection": (["cut 327680", "cut 327680", "ok"], ["/a.bin", "/a.bin 327680-", "/a.bin 655360-"]),
+    "a stalled connection": (["stall 327680", "ok"], ["/a.bin", "/a.bin 327680-"]),
+    "no range requests": (["cut 327680", "whole"], ["/a.bin", "/a.bin 327680-"]),
+    "busy": (["503", "429", "ok"], ["/a.bin"] * 3),
+    "a redirect": (["redirect /b.bin"], ["/a.bin", "/b.bin"]),
+    "timeouts": (["stall 0"], [*["/a.bin"] * 3, "/b.bin"]),
+    "cut, then gone": (["cut 491520", "404"], ["/a.bin", "/a.bin 491520-", "/b.bin 491520-"]),
+} | {answer: ([answer], ["/a.bin", "/b.bin"]) for answer in ("404", "403", "html", "corrupt")}
+"""The responses of the first mirror, and what is asked of both."""
+
+
+@pytest.mark.parametrize("trouble", FETCHED)
+def test_a_download_is_resumed_and_the_second_mirror_is_used_if_the_first_fails(
+    server: Server, tmp_path: Path, trouble: str
+) -> None:
+    server.plan["/a.bin"], expected = list(FETCHED[trouble][0]), FETCHED[trouble][1]
+    get(server, tmp_path / "a.bin", "/a.bin", "/b.bin")
     assert (tmp_path / "a.bin").read_bytes() == CONTENT
-    assert [wanted for _, wanted in server.requests] == [None, "bytes=327680-", "bytes=655360-"]
+    assert [path + (wanted or "").replace("bytes=", " ") for path, wanted in server.requests] == expected
 
 
 def test_the_next_call_resumes_the_partial_file(server: Server, tmp_path: Path) -> None:
@@ -179,12 +194,6 @@ def test_the_next_call_resumes_the_partial_file(server: Server, tmp_path: Path) 
     server.plan["/a.bin"] = ["ok"]
     get(server, tmp_path / "a.bin", "/a.bin")
     assert server.requests[-1] == ("/a.bin", "bytes=491520-")
-
-
-def test_with_a_checksum_another_mirror_resumes_the_partial_file(server: Server, tmp_path: Path) -> None:
-    server.plan["/a.bin"] = ["cut 491520", "404"]
-    get(server, tmp_path / "a.bin", "/a.bin", "/b.bin")
-    assert server.requests[-1] == ("/b.bin", "bytes=491520-")
 
 
 def test_without_a_checksum_another_mirror_starts_from_zero(server: Server, tmp_path: Path) -> None:
@@ -203,56 +212,11 @@ def test_a_file_that_changed_at_its_source_is_downloaded_from_the_start(server: 
     assert (tmp_path / "a.bin").read_bytes() == CONTENT[::-1]
 
 
-def test_a_server_without_range_requests_starts_from_zero(server: Server, tmp_path: Path) -> None:
-    server.plan["/a.bin"] = ["cut 300000", "whole"]
+@pytest.mark.parametrize("partial", [CONTENT, b"x" * 1000, CONTENT + b"more"])
+def test_a_partial_file_is_used_if_it_has_the_right_content(server: Server, tmp_path: Path, partial: bytes) -> None:
+    (tmp_path / "a.bin.part").write_bytes(partial)
     get(server, tmp_path / "a.bin", "/a.bin")
     assert (tmp_path / "a.bin").read_bytes() == CONTENT
-
-
-def test_a_complete_partial_file_is_used(server: Server, tmp_path: Path) -> None:
-    (tmp_path / "a.bin.part").write_bytes(CONTENT)
-    get(server, tmp_path / "a.bin", "/a.bin")
-    assert (tmp_path / "a.bin").read_bytes() == CONTENT
-
-
-@pytest.mark.parametrize("rubbish", [b"x" * 1000, CONTENT + b"more"])
-def test_a_partial_file_of_other_content_is_discarded(server: Server, tmp_path: Path, rubbish: bytes) -> None:
-    (tmp_path / "a.bin.part").write_bytes(rubbish)
-    get(server, tmp_path / "a.bin", "/a.bin")
-    assert (tmp_path / "a.bin").read_bytes() == CONTENT
-
-
-def test_redirects_are_followed(server: Server, tmp_path: Path) -> None:
-    server.files["/old"] = b""
-    server.plan["/old"] = ["redirect /a.bin"]
-    get(server, tmp_path / "a.bin", "/old")
-    assert (tmp_path / "a.bin").read_bytes() == CONTENT
-
-
-def test_a_stalled_connection_times_out_and_is_resumed(server: Server, tmp_path: Path) -> None:
-    server.plan["/a.bin"] = ["stall 327680", "ok"]
-    get(server, tmp_path / "a.bin", "/a.bin")
-    assert server.requests[1] == ("/a.bin", "bytes=327680-")
-
-
-def test_after_timeouts_the_next_mirror_is_tried(server: Server, tmp_path: Path) -> None:
-    server.plan["/a.bin"] = ["stall 0"]
-    get(server, tmp_path / "a.bin", "/a.bin", "/b.bin")
-    assert [path for path, _ in server.requests] == ["/a.bin"] * 3 + ["/b.bin"]
-
-
-@pytest.mark.parametrize("trouble", ["404", "403", "html", "corrupt"])
-def test_the_second_mirror_is_used_if_the_first_fails(server: Server, tmp_path: Path, trouble: str) -> None:
-    server.plan["/a.bin"] = [trouble]
-    get(server, tmp_path / "a.bin", "/a.bin", "/b.bin")
-    assert (tmp_path / "a.bin").read_bytes() == CONTENT
-    assert server.requests == [("/a.bin", None), ("/b.bin", None)]
-
-
-def test_a_busy_server_is_tried_again(server: Server, tmp_path: Path) -> None:
-    server.plan["/a.bin"] = ["503", "429", "ok"]
-    get(server, tmp_path / "a.bin", "/a.bin")
-    assert len(server.requests) == 3
 
 
 @pytest.mark.parametrize(
@@ -276,13 +240,10 @@ def test_the_error_lists_each_mirror_with_its_reason(server: Server, tmp_path: P
 
 def test_a_file_of_another_size_is_not_downloaded(server: Server, tmp_path: Path) -> None:
     seen: list[int] = []
+    file, mirrors = FILE.model_copy(update={"size": 7}), [server.url("/a.bin")]
     with pytest.raises(DataError, match="1048576 bytes, but the published"):
         download_file(
-            FILE.model_copy(update={"size": 7}),
-            tmp_path / "a.bin",
-            mirrors=[server.url("/a.bin")],
-            progress=lambda done, _: seen.append(done),
-            retry_policy=QUICK,
+            file, tmp_path / "a.bin", mirrors=mirrors, progress=lambda *n: seen.append(n[0]), retry_policy=QUICK
         )
     assert seen == []
 
@@ -482,32 +443,26 @@ INFO: DatasetInfo = replace(get_dataset("eurosat"), expected={"train": 1, "val":
 OPTIONS = FetchOptions(retry_policy=QUICK)
 
 
-def source_of(server: Server, archive: bytes, split: bytes = SPLIT, **archive_changes: object) -> DatasetSource:
+def source_of(server: Server, archive: bytes, split: bytes = SPLIT, **changes: object) -> DatasetSource:
+    """The split file without a checksum, and an archive, whose facts may be changed."""
     server.files |= {"/EuroSAT.zip": archive, "/split.json": split}
-    packed: dict[str, object] = {
-        "name": "EuroSAT.zip",
-        "urls": [server.url("/EuroSAT.zip")],
-        "checksum": sha256(archive),
-        "size": len(archive),
-        "unpack": {"2750/": "2750/"},
-    }
-    listed = {"name": "split_zhou_EuroSAT.json", "urls": [server.url("/split.json")], "to": "split_zhou_EuroSAT.json"}
-    return DatasetSource.model_validate(
-        {"folder": "eurosat", "images": "2750", "files": [packed | archive_changes, listed]}
-    )
+    facts = {"checksum": sha256(archive), "size": len(archive), "unpack": {"2750/": "2750/"}}
+    packed = {"name": "EuroSAT.zip", "urls": [server.url("/EuroSAT.zip")]} | facts | changes
+    listed = {"name": SPLIT_NAME, "urls": [server.url("/split.json")], "to": SPLIT_NAME}
+    return DatasetSource.model_validate({"folder": "eurosat", "images": "2750", "files": [packed, listed]})
 
 
 ARCHIVE = zip_of({"2750/A/1.jpg": b"A1", "2750/B/1.jpg": b"B1"})
-WHOLE = {"eurosat/2750/A/1.jpg": b"A1", "eurosat/2750/B/1.jpg": b"B1", "eurosat/split_zhou_EuroSAT.json": SPLIT}
+WHOLE = {"eurosat/2750/A/1.jpg": b"A1", "eurosat/2750/B/1.jpg": b"B1", f"eurosat/{SPLIT_NAME}": SPLIT}
 
 
 def test_a_dataset_is_unpacked_into_coops_layout(server: Server, tmp_path: Path) -> None:
     done = fetch_dataset(INFO, source_of(server, ARCHIVE), tmp_path, OPTIONS)
-    assert done == fetch_module.Fetched("eurosat", ("EuroSAT.zip", "split_zhou_EuroSAT.json"), unchecked=(SPLIT_NAME,))
+    assert done == fetch_module.Fetched("eurosat", ("EuroSAT.zip", SPLIT_NAME), unchecked=(SPLIT_NAME,))
     assert files_below(tmp_path) == WHOLE
     asked = len(server.requests)
     again = fetch_dataset(INFO, source_of(server, ARCHIVE), tmp_path, OPTIONS)
-    assert again == fetch_module.Fetched("eurosat", (), ("EuroSAT.zip", "split_zhou_EuroSAT.json"))
+    assert again == fetch_module.Fetched("eurosat", (), ("EuroSAT.zip", SPLIT_NAME))
     assert len(server.requests) == asked
 
 
@@ -598,10 +553,7 @@ def test_files_compressed_alone_are_fetched_one_by_one(server: Server, tmp_path:
     ("split", "reason"),
     [
         (b"{}", "is malformed"),
-        (
-            SPLIT.replace(b"B/1.jpg", b"C/1.jpg").replace(b'"test": [', b'"test": [["D/1.jpg", 1, "b"], '),
-            "lists {'train': 1",
-        ),
+        (SPLIT.replace(b'"test": [', b'"test": [["D/1.jpg", 1, "b"], '), "lists {'train': 1"),
     ],
 )
 def test_without_a_checksum_the_content_is_checked(server: Server, tmp_path: Path, split: bytes, reason: str) -> None:
@@ -664,10 +616,7 @@ def test_a_dataset_folder_on_another_disk(server: Server, tmp_path: Path, monkey
 def test_two_processes_do_not_fetch_the_same_dataset(server: Server, tmp_path: Path) -> None:
     staging = tmp_path / fetch_module.STAGING / "eurosat"
     staging.mkdir(parents=True)
-    with (
-        FileLock(staging / "lock"),
-        pytest.raises(DataError, match="process is fetching 'eurosat'"),
-    ):
+    with FileLock(staging / "lock"), pytest.raises(DataError, match="process is fetching 'eurosat'"):
         fetch_dataset(INFO, source_of(server, ARCHIVE), tmp_path, OPTIONS)
 
 
@@ -691,17 +640,14 @@ def test_a_dataset_without_a_source_has_instructions(tmp_path: Path, monkeypatch
     monkeypatch.setattr(
         fetch_module, "download_file", lambda file, target, **_: target.write_bytes(b"n01440764 tench\n")
     )
-    done = fetch_dataset(get_dataset("imagenet"), dataset_sources()["imagenet"], tmp_path, OPTIONS)
+    imagenet = get_dataset("imagenet"), dataset_sources()["imagenet"], tmp_path
+    done = fetch_dataset(*imagenet, OPTIONS)
     assert done.fetched == ("classnames.txt",)
     assert "log in at https://image-net.org" in str(done.by_hand)
     assert f"{tmp_path}/imagenet/images/train/<wnid>/" in str(done.by_hand)
     (tmp_path / "imagenet/images/train").mkdir(parents=True)
-    fetched = fetch_dataset(get_dataset("imagenet"), dataset_sources()["imagenet"], tmp_path, OPTIONS)
-    assert fetched.by_hand is None, "the images are there"
-    again = fetch_dataset(
-        get_dataset("imagenet"), dataset_sources()["imagenet"], tmp_path, replace(OPTIONS, again=True)
-    )
-    assert again.by_hand == done.by_hand
+    assert fetch_dataset(*imagenet, OPTIONS).by_hand is None, "the images are there"
+    assert fetch_dataset(*imagenet, replace(OPTIONS, again=True)).by_hand == done.by_hand
     for name in ("stanford_cars", "sun397"):
         assert "images is gone" in str(dataset_sources()[name].by_hand)
 
@@ -730,18 +676,12 @@ UNVERIFIED = replace(OPTIONS, unverified_mirrors=True)
 
 
 def hub_source(server: Server, archive: bytes, **changes: object) -> DatasetSource:
+    """The split file, and an archive of the images on a mirror, whose facts may be changed."""
     server.files |= {"/hub/eurosat.zip": archive, "/split.json": SPLIT}
-    mirror: dict[str, object] = {"name": "eurosat.zip", "urls": [server.url("/hub/eurosat.zip")], "unpack": {"": ""}}
+    mirror = {"name": "eurosat.zip", "urls": [server.url("/hub/eurosat.zip")], "unpack": {"": ""}} | changes
     split = {"name": SPLIT_NAME, "urls": [server.url("/split.json")], "to": SPLIT_NAME, "checksum": sha256(SPLIT)}
-    return DatasetSource.model_validate(
-        {
-            "folder": "eurosat",
-            "images": "2750",
-            "files": [split],
-            "by_hand": "Dig {folder}.",
-            "mirror": mirror | changes,
-        }
-    )
+    facts = {"folder": "eurosat", "images": "2750", "by_hand": "Dig {folder}."}
+    return DatasetSource.model_validate(facts | {"files": [split], "mirror": mirror})
 
 
 def test_an_unverified_mirror_is_used_on_request_only(server: Server, tmp_path: Path) -> None:
@@ -778,16 +718,13 @@ def test_a_mirror_with_a_checksum_needs_no_request(server: Server, tmp_path: Pat
 @pytest.mark.parametrize(
     ("members", "reason"),
     [
+        ({"x/A/1.jpg": b"A1"}, "does not have exactly one file for each of the 2 images that split_zhou_EuroSAT.json"),
+        ({"A/2.jpg": b"A1"}, "eurosat.zip lacks 2 of the 2 images that .* lists, for example A/1.jpg, B/1.jpg"),
         (
-            {"x/A/1.jpg": b"A1"},
-            r"eurosat.zip does not have exactly one file for each of the 2 images that split_zhou_EuroSAT.json lists",
+            {"A/1.jpg": b"A1", SPLIT_NAME: SPLIT.replace(b"A/1", b"C/1")},
+            "contains another split_zhou_EuroSAT.json than",
         ),
-        ({"A/2.jpg": b"A1"}, r"eurosat.zip lacks 2 of the 2 images that .* lists, for example A/1.jpg, B/1.jpg"),
-        (
-            {"A/1.jpg": b"A1", "B/1.jpg": b"B1", SPLIT_NAME: SPLIT.replace(b"A/1", b"C/1")},
-            "contains another split_zhou_EuroSAT.json than the published one",
-        ),
-        ({"../A/1.jpg": b"A1"}, r"contains the member '../A/1.jpg', which would be written outside"),
+        ({"../A/1.jpg": b"A1"}, "contains the member '../A/1.jpg', which would be written outside"),
     ],
 )
 def test_a_mirror_that_does_not_fit_the_split_file_is_refused(
@@ -798,8 +735,7 @@ def test_a_mirror_that_does_not_fit_the_split_file_is_refused(
         fetch_dataset(INFO, source, tmp_path, UNVERIFIED)
     assert not (tmp_path / "eurosat/2750").exists()
     server.files["/hub/eurosat.zip"] = HUB_ARCHIVE
-    staged = tmp_path / ".etl-bench/fetch/eurosat/eurosat.zip"
-    staged.unlink(missing_ok=True)
+    (tmp_path / ".etl-bench/fetch/eurosat/eurosat.zip").unlink(missing_ok=True)
     assert fetch_dataset(INFO, source, tmp_path, UNVERIFIED).fetched == ("eurosat.zip",)
 
 
@@ -835,6 +771,3 @@ def test_the_options_of_a_hint_leave_nothing_by_hand_that_a_mirror_has(tmp_path:
         options = FetchOptions(unverified_mirrors=bool(source.fetch_options))
         left = fetch_module.left_by_hand(source, tmp_path, options)
         assert (left is None) == (source.mirror is not None or source.by_hand is None)
-
-
-# --- two archives, and a table ----------------------------------------------------------------------------------------

@@ -1,4 +1,6 @@
 import random
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -25,6 +27,10 @@ def reference_draw(items: list[Sample], k: int, rng: random.Random) -> list[Samp
     for members in tracker.values():
         chosen.extend(rng.sample(members, k) if len(members) >= k else members)
     return chosen
+
+
+def nested(train: Sequence[Sample], **options: Any) -> few_shot_draws.FewShotDraw:
+    return few_shot_draws.draw_nested(train, [], **({"dataset": "toy", "shots": 3, "seed": 1} | options))
 
 
 sizes_with_enough = st.lists(st.integers(16, 24), min_size=1, max_size=8)
@@ -60,10 +66,8 @@ class TestNested:
     @given(sizes_with_enough, st.integers(0, 1000))
     def test_fewer_shots_are_the_first_of_more_shots(self, sizes, seed):
         train, val, names = samples(sizes), samples([5] * len(sizes), split="val"), NAMES[: len(sizes)]
-        draws = {
-            k: few_shot_draws.draw_nested(train, val, dataset="toy", shots=k, seed=seed, class_names=names)
-            for k in (1, 2, 4, 8, 16)
-        }
+        options = {"dataset": "toy", "seed": seed, "class_names": names}
+        draws = {k: few_shot_draws.draw_nested(train, val, shots=k, **options) for k in (1, 2, 4, 8, 16)}
         for small, large in ((1, 2), (2, 4), (4, 8), (8, 16)):
             assert set(draws[small].train) <= set(draws[large].train)
             assert set(draws[small].val) <= set(draws[large].val)
@@ -74,42 +78,30 @@ class TestNested:
 
     @given(st.integers(0, 1000), st.integers(1, 100))
     def test_neither_list_order_nor_other_classes_matter(self, seed, shuffle):
-        options = {"dataset": "toy", "shots": 3, "seed": seed}
-        whole = few_shot_draws.draw_nested(samples([9, 9, 9]), [], class_names=["a", "b", "c"], **options)
-        shuffled = few_shot_draws.draw_nested(
-            samples([9, 9, 9], shuffled_by=shuffle), [], class_names=["a", "b", "c"], **options
-        )
-        assert shuffled == whole
-        alone = few_shot_draws.draw_nested(
-            [s for s in samples([9, 9, 9]) if s.label == 0], [], class_names=["a"], **options
-        )
+        whole = nested(samples([9, 9, 9]), class_names=["a", "b", "c"], seed=seed)
+        assert nested(samples([9, 9, 9], shuffled_by=shuffle), class_names=["a", "b", "c"], seed=seed) == whole
+        alone = nested([s for s in samples([9, 9, 9]) if s.label == 0], class_names=["a"], seed=seed)
         assert alone.train == tuple(s for s in whole.train if s.label == 0)
 
     def test_a_class_keeps_its_shots_under_another_label(self):
         """A subset of the classes is renumbered; its images must stay the same."""
-        options = {"dataset": "toy", "shots": 3, "seed": 1}
-        whole = few_shot_draws.draw_nested(samples([9, 9]), [], class_names=["a", "b"], **options)
-        only_b = few_shot_draws.draw_nested(
-            few_shot_draws.select_classes(samples([9, 9]), [1]), [], class_names=["b"], **options
-        )
+        whole = nested(samples([9, 9]), class_names=["a", "b"])
+        only_b = nested(few_shot_draws.select_classes(samples([9, 9]), [1]), class_names=["b"])
         assert [s.key for s in only_b.train] == [s.key for s in whole.train if s.label == 1]
 
     def test_removing_an_image_that_was_not_drawn_changes_nothing(self):
-        options = {"dataset": "toy", "shots": 3, "seed": 1, "class_names": ["a"]}
-        whole = few_shot_draws.draw_nested(samples([9]), [], **options)
+        whole = nested(samples([9]), class_names=["a"])
         unused = next(s for s in samples([9]) if s not in whole.train)
-        assert few_shot_draws.draw_nested([s for s in samples([9]) if s != unused], [], **options) == whole
+        assert nested([s for s in samples([9]) if s != unused], class_names=["a"]) == whole
 
     @pytest.mark.parametrize("other", [{"dataset": "tox"}, {"seed": 2}, {"class_names": ["b"]}])
     def test_dataset_seed_and_class_each_change_the_draw(self, other):
-        options = {"dataset": "toy", "shots": 8, "seed": 1, "class_names": ["a"]}
-        assert few_shot_draws.draw_nested(samples([40]), [], **options) != few_shot_draws.draw_nested(
-            samples([40]), [], **(options | other)
-        )
+        options = {"shots": 8, "class_names": ["a"]}
+        assert nested(samples([40]), **options) != nested(samples([40]), **(options | other))
 
     def test_the_draw_is_pinned(self):
         """A change of the rule would change every stored result, so it must not go unnoticed."""
-        draw = few_shot_draws.draw_nested(samples([6, 6]), [], dataset="toy", shots=2, seed=1, class_names=["a", "b"])
+        draw = nested(samples([6, 6]), shots=2, class_names=["a", "b"])
         assert [s.key for s in draw.train] == ["train/0_0.png", "train/0_5.png", "train/1_0.png", "train/1_2.png"]
 
 
@@ -118,10 +110,7 @@ class TestNested:
 )
 class TestBoth:
     def test_the_error_for_too_many_shots_names_class_size_and_remedy(self, draw):
-        with pytest.raises(
-            ShotsError,
-            match=r"requested.*'owl'.* 5 training images \(2 of 3",
-        ):
+        with pytest.raises(ShotsError, match=r"requested.*'owl'.* 5 training images \(2 of 3"):
             draw(samples([9, 7, 5]), [], shots=8, seed=1, class_names=["cat", "dog", "owl"])
 
     def test_negative_shots_are_rejected(self, draw):
@@ -147,10 +136,7 @@ class TestHalves:
     def test_base_and_new_are_disjoint_and_complete_and_numbered_from_zero(self, sizes, shuffle):
         everything = samples(sizes, shuffled_by=shuffle)
         base, new = few_shot_draws.class_halves(len(sizes))
-        base_kept, new_kept = (
-            few_shot_draws.select_classes(everything, base),
-            few_shot_draws.select_classes(everything, new),
-        )
+        base_kept, new_kept = (few_shot_draws.select_classes(everything, half) for half in (base, new))
         assert {s.key for s in base_kept}.isdisjoint(s.key for s in new_kept)
         assert {s.key for s in (*base_kept, *new_kept)} == {s.key for s in everything}
         label_of = {s.key: s.label for s in everything}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ from places import REAL_DATA
 from small_datasets import write_dataset
 
 from datasets_registry import (
-    CoopReader,
     DataError,
     DatasetInfo,
     DatasetSplits,
@@ -30,10 +28,10 @@ FEW_SHOT = {"protocol": EvalProtocol.FEW_SHOT, "shots": 2, "seed": 1}
 
 
 @pytest.fixture
-def toy(coop_reader: CoopReader, coop_layout: Callable[..., Path]) -> tuple[DatasetInfo, DatasetSplits, Path]:
-    info = replace(get_dataset("dtd"), name="toy", reader=coop_reader)
-    root = coop_layout(coop_reader, ["big_owl", "cat"])
-    return info, coop_reader(root), root
+def toy(tmp_path: Path) -> tuple[DatasetInfo, DatasetSplits, Path]:
+    info = get_dataset("dtd")
+    write_dataset(tmp_path, "dtd", classes=2, train=5, val=3, class_names=["big_owl", "cat"])
+    return info, info.reader(tmp_path), tmp_path
 
 
 @pytest.fixture
@@ -60,7 +58,7 @@ def exported(toy, written) -> Callable[..., Path]:
 def test_a_written_list_gives_the_same_images_when_read(toy, exported):
     info, splits, _ = toy
     listed = read_support_list(exported())
-    assert (listed.dataset, listed.shots, listed.seed) == ("toy", 2, 1)
+    assert (listed.dataset, listed.shots, listed.seed) == ("dtd", 2, 1)
     drawn = build_task(TaskRequest(info, splits, draw="coop", **FEW_SHOT))
     again = build_task(TaskRequest(info, splits, draw="file", support_list=listed, **FEW_SHOT))
     assert again.support.samples == drawn.support.samples
@@ -83,49 +81,31 @@ def test_the_manifest_has_digests_and_the_draw(toy):
 def test_json_lines_with_parent_folders_before_the_keys(toy, written):
     info, splits, _ = toy
     rows = [
-        {"impath": "/home/somebody/data/toy/pictures/class0/train_1.jpg", "label": 0, "classname": "big owl"},
-        {"path": "class1/train_0.jpg", "label": 1},
-        {"path": "class1/val_2.jpg", "label": 1, "domain": 0},
+        {"impath": "/home/somebody/data/dtd/pictures/class0/train_1.png", "label": 0, "classname": "big owl"},
+        {"path": "class1/train_0.png", "label": 1},
+        {"path": "class1/val_2.png", "label": 1, "domain": 0},
     ]
     listed = read_support_list(written(rows, lines=True))
     assert (listed.dataset, listed.seed, listed.shots) == (None, None, 2)
-    assert [s.key for s in resolve_support_list(listed, info, splits).train] == [
-        "class0/train_1.jpg",
-        "class1/train_0.jpg",
-        "class1/val_2.jpg",
-    ]
+    keys = [sample.key for sample in resolve_support_list(listed, info, splits).train]
+    assert keys == ["class0/train_1.png", "class1/train_0.png", "class1/val_2.png"]
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (
-            {"path": "class0/none.jpg", "label": 0},
-            "'class0/none.jpg' .* not in dataset 'toy'",
-        ),
-        ({"path": "class0/test_0.jpg", "label": 0}, "'class0/test_0.jpg' .* is a test image"),
-        (
-            {"path": "class0/train_1.jpg", "label": 1},
-            r"label 1, but 0 \(big_owl\) in dataset 'toy'",
-        ),
-        ({"path": "class0/train_1.jpg", "label": 0, "classname": "dog"}, r"has label 0 \(dog\), but 0 \(big_owl\)"),
-        (
-            {"path": "class1/train_0.jpg", "label": 1},
-            "image 'class1/train_0.jpg' twice",
-        ),
-        (
-            {"path": "class1/train_1.jpg", "label": 1},
-            r"class 'big_owl' \(1 such\) .* all 2 classes",
-        ),
-        (
-            {"path": "class0/train_1.jpg", "label": 0, "digest": "ab" * 32},
-            r"digest .* here, but abababababab in support",
-        ),
+        ({"path": "class0/none.png", "label": 0}, "'class0/none.png' .* not in dataset 'dtd'"),
+        ({"path": "class0/test_0.png", "label": 0}, "'class0/test_0.png' .* is a test image"),
+        ({"path": "class0/train_1.png", "label": 1}, r"label 1, but 0 \(big_owl\) in dataset 'dtd'"),
+        ({"path": "class0/train_1.png", "label": 0, "classname": "dog"}, r"has label 0 \(dog\), but 0 \(big_owl\)"),
+        ({"path": "class1/train_0.png", "label": 1}, "image 'class1/train_0.png' twice"),
+        ({"path": "class1/train_1.png", "label": 1}, r"class 'big_owl' \(1 such\) .* all 2 classes"),
+        ({"path": "class0/train_1.png", "label": 0, "digest": "ab" * 32}, "digest .* here, but abababababab in"),
     ],
 )
 def test_a_list_that_does_not_match_the_dataset_is_rejected(toy, written, change, message: str):
     info, splits, _ = toy
-    listed = read_support_list(written([{"path": "class1/train_0.jpg", "label": 1}, change], lines=True))
+    listed = read_support_list(written([{"path": "class1/train_0.png", "label": 1}, change], lines=True))
     with pytest.raises(DataError, match=message):
         resolve_support_list(listed, info, splits)
 
@@ -133,19 +113,23 @@ def test_a_list_that_does_not_match_the_dataset_is_rejected(toy, written, change
 def test_an_image_whose_content_changed_is_rejected(toy, exported):
     info, _, root = toy
     listed = read_support_list(exported())
-    Image.new("RGB", (9, 9)).save(root / "toy_folder/pictures" / listed.train[0].path)
+    Image.new("RGB", (9, 9)).save(root / "dtd/images" / listed.train[0].path)
     with pytest.raises(DataError, match="its content differs"):
         resolve_support_list(listed, info, info.reader(root))
 
 
-def test_a_list_of_another_dataset_is_rejected(toy, exported):
+def test_a_training_image_is_no_validation_image(toy, exported):
     info, splits, _ = toy
-    with pytest.raises(DataError, match="dataset 'other', not 'toy'"):
+    listed = read_support_list(exported())
+    twice = read_support_list(exported(val=[{"key": listed.train[0].path, "label": listed.train[0].label}]))
+    with pytest.raises(DataError, match="twice"):
+        resolve_support_list(twice, info, splits)
+
+
+def test_a_list_of_another_dataset_and_a_draw_from_no_list_are_rejected(toy, exported):
+    info, splits, _ = toy
+    with pytest.raises(DataError, match="dataset 'other', not 'dtd'"):
         resolve_support_list(read_support_list(exported(dataset="other")), info, splits)
-
-
-def test_a_draw_and_a_list_go_together_only_as_file(toy, exported):
-    info, splits, _ = toy
     with pytest.raises(DataError, match="go together; use --draw"):
         build_task(TaskRequest(info, splits, draw="file", **FEW_SHOT))
 
@@ -186,6 +170,5 @@ def test_lists_with_the_paths_of_the_published_ones_match_the_splits(data: str, 
     splits = info.reader(root)
     task = build_task(TaskRequest(info, splits, protocol=EvalProtocol.FEW_SHOT, shots=4, seed=1, draw="coop"))
     rows = [{"path": f"caltech-101/101_ObjectCategories/{s.key}", "label": s.label} for s in task.support.samples]
-    assert (
-        resolve_support_list(read_support_list(written(rows, lines=True)), info, splits).train == task.support.samples
-    )
+    listed = read_support_list(written(rows, lines=True))
+    assert resolve_support_list(listed, info, splits).train == task.support.samples

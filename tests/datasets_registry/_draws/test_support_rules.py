@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -61,9 +62,9 @@ def task(rule: str | None, **options) -> FewShotTask:
     return build_task(TaskRequest(info, info.reader(None), rule=rule and SupportRule.parse(rule), **axes))
 
 
-@pytest.mark.parametrize("text", ["imbalanced:10", "noisy:0.25", "all"])
-def test_a_rule_is_read_as_it_is_written(text: str) -> None:
-    assert str(SupportRule.parse(text)) == text
+def test_a_rule_is_read_as_it_is_written() -> None:
+    for text in ("imbalanced:10", "noisy:0.25", "all"):
+        assert str(SupportRule.parse(text)) == text
 
 
 @pytest.mark.parametrize("text", ["imbalanced:1", "imbalanced:", "imbalanced:inf", "noisy:0", "noisy:1", "noisy"])
@@ -98,12 +99,11 @@ def test_noise_changes_that_share_of_labels_evenly_over_classes(rate: float, wro
 
 def test_wrong_labels_are_uniform_over_the_other_classes() -> None:
     found: Counter[tuple[int, int]] = Counter()
-    for seed in range(200):
-        found.update(
-            (b.label, a.label) for b, a in zip(sorted_by_key(balanced(16)), changed("noisy:0.5", 16, seed), strict=True)
-        )
+    clean = sorted_by_key(balanced(16))
+    for seed in range(60):
+        found.update((b.label, a.label) for b, a in zip(clean, changed("noisy:0.5", 16, seed), strict=True))
     off = [found[true, given] for true in range(10) for given in range(10) if true != given]
-    expected = 200 * 8 / 9
+    expected = 60 * 8 / 9
     chi2 = sum((count - expected) ** 2 / expected for count in off)
     assert chi2 < 130  # 90 cells, 80 degrees of freedom: the 99.9 % point is 124.8
 
@@ -144,13 +144,12 @@ def test_all_takes_every_training_image_and_the_mean_is_its_number_of_shots() ->
     info = get_dataset("spectrum_blur")
     splits = info.reader(None)
     every = task("all")
-    assert sorted(s.key for s in every.support.samples) == sorted(s.key for s in splits.train)
+    by_class = sorted(splits.train, key=lambda sample: sample.label)
+    assert [s.key for s in every.support.samples] == [s.key for s in by_class], "nothing is drawn"
     assert (every.shots, every.short) == (len(splits.train) // info.num_classes, {})
 
 
 def test_a_noisy_list_can_be_published_and_read_again(tmp_path) -> None:
-    import json
-
     noisy = task("noisy:0.25")
     path = tmp_path / "noisy.json"
     path.write_text(json.dumps(support_manifest(noisy)))

@@ -39,17 +39,9 @@ def unread(_: Path | None) -> DatasetSplits:
 
 
 INFO = DatasetInfo(
-    name="toy",
-    title="Toy",
-    summary="",
-    domain="",
-    num_classes=5,
-    template="a photo of a {}.",
-    licence="",
-    homepage="",
-    citation="",
-    reader=unread,
-)
+    name="toy", title="Toy", summary="", domain="", num_classes=5, template="a photo of a {}.", licence="",
+    homepage="", citation="", reader=unread,
+)  # fmt: skip
 
 
 def toy_splits(n_classes: int = 5, *, train: int = 8, images: NamedImages | None = None) -> DatasetSplits:
@@ -77,11 +69,10 @@ def test_few_shot_trains_and_evaluates_all_classes():
 def test_each_rule_draws_its_own_images():
     splits = toy_splits()
     names = splits.class_names
+    both, options = (splits.train, splits.val), {"shots": 2, "seed": 1, "class_names": names}
     wanted = {
-        "coop": few_shot_draws.draw_coop(splits.train, splits.val, shots=2, seed=1, class_names=names),
-        "nested": few_shot_draws.draw_nested(
-            splits.train, splits.val, dataset="toy", shots=2, seed=1, class_names=names
-        ),
+        "coop": few_shot_draws.draw_coop(*both, **options),
+        "nested": few_shot_draws.draw_nested(*both, dataset="toy", **options),
     }
     for rule, drawn in wanted.items():
         task = build(splits, draw=rule)
@@ -121,9 +112,6 @@ def test_zero_shots_leave_an_empty_support_set_with_its_classes(protocol):
 
 
 class TestFingerprint:
-    def test_equal_tasks_have_equal_fingerprints(self):
-        assert build().fingerprint == build().fingerprint
-
     @pytest.mark.parametrize(
         "changes",
         [
@@ -136,8 +124,8 @@ class TestFingerprint:
         ],
         ids=["seed", "shots", "draw", "protocol", "name", "template"],
     )
-    def test_it_changes_with_the_task(self, changes):
-        assert build(**changes).fingerprint != build().fingerprint
+    def test_it_changes_with_the_task_alone(self, changes):
+        assert build(**changes).fingerprint != build().fingerprint == build().fingerprint
 
     def test_it_changes_with_a_support_image_but_not_with_one_that_was_not_drawn(self):
         task = build()
@@ -164,9 +152,7 @@ class TestFingerprint:
 class TestRefusals:
     @pytest.mark.parametrize("protocol", [EvalProtocol.FEW_SHOT, EvalProtocol.BASE_TO_NEW])
     def test_a_single_class_is_rejected(self, protocol):
-        with pytest.raises(
-            DataError, match=rf"'toy' has too few classes: {protocol} needs at least 2, but it has 1. Use"
-        ):
+        with pytest.raises(DataError, match=rf"'toy' has too few classes: {protocol} needs at least 2, but it has 1"):
             build(toy_splits(1), protocol=protocol)
 
     def test_more_shots_than_a_class_has(self):

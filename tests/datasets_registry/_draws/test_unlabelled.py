@@ -128,7 +128,7 @@ def test_other_texts_are_refused(text: str, message: str) -> None:
         PoolRule.parse(text)
 
 
-@pytest.mark.parametrize("text", ["train", "train:7", "train+new", "train+new:7", "transductive"])
-def test_a_rule_is_written_as_it_is_read(text: str) -> None:
-    assert str(PoolRule.parse(text)) == text
+def test_a_rule_is_written_as_it_is_read() -> None:
+    for text in ("train", "train:7", "train+new", "train+new:7", "transductive"):
+        assert str(PoolRule.parse(text)) == text
     assert str(PoolRule.parse("train:007")) == "train:7"

@@ -1,17 +1,24 @@
+"""CoOp's split files: what is read, and which entry of a malformed one is named.
+
+`test_check.py` tries what is missing on disk, and `test_layouts.py` where the images may be.
+"""
+
 import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from small_datasets import write_dataset
 
-from datasets_registry import CoopReader, DataError, read_coop_split
+from datasets_registry import CoopReader, DataError, get_dataset, read_coop_split
 
 GOOD = {
     "train": [["b/1.jpg", 1, "dog"], ["a/1.jpg", 0, "cat"]],
     "val": [["a/2.jpg", 0, "cat"]],
     "test": [["b/2.jpg", 1, "dog"]],
 }
+READER: CoopReader = get_dataset("dtd").reader
 
 
 @pytest.fixture
@@ -34,103 +41,45 @@ def test_an_empty_validation_list_is_valid(written):
     assert read_coop_split(written(GOOD | {"val": []})).val == ()
 
 
+WRONG_ENTRIES = [
+    (["x.jpg", 0], r"must be \[image path, label, class name\], but is \[\"x"),
+    ("abc", r"must be \[image path"),
+    (["x.jpg", "0", "cat"], r"must be \[image path"),
+    (["x.jpg", True, "dog"], r"must be \[image path"),
+    (["x.jpg", -1, "cat"], "has the negative label -1"),
+    (["x.jpg", 0, " "], "has an empty class name"),
+    (["../x.jpg", 0, "cat"], "has the path '../x.jpg', which is not a plain path"),
+    (["/x.jpg", 0, "cat"], ".*not a plain path below the image folder"),
+    (["a\\x.jpg", 0, "cat"], ".*not a plain path below the image folder"),
+    (["a/1.jpg", 0, "cat"], r"repeats the image 'a/1.jpg' of train\[1\]"),
+    (["x.jpg", 0, "cow"], "calls label 0 'cow', but an earlier entry 'cat'"),
+]
+
+
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("content", "message"),
     [
         ([], "one object with the keys train, val and test, but has list"),
         ({"train": []}, r"one object with the keys train, val and test, but has \['train'\]"),
         (GOOD | {"extra": []}, "has .'extra', 'test'"),
         (GOOD | {"val": {}}, "'val' must be a list, but is dict"),
-        (
-            GOOD | {"val": [["x.jpg", 0]]},
-            r"val\[0\] must be \[image path, label, class name\], but is \[\"x",
-        ),
-        (GOOD | {"val": ["abc"]}, r"val\[0\] must be \[image path"),
-        (GOOD | {"val": [["x.jpg", "0", "cat"]]}, r"val\[0\] must be \[image path"),
-        (GOOD | {"val": [["x.jpg", True, "dog"]]}, r"val\[0\] must be \[image path"),
-        (GOOD | {"val": [["x.jpg", -1, "cat"]]}, r"val\[0\] has the negative label -1"),
-        (GOOD | {"val": [["x.jpg", 0, " "]]}, r"val\[0\] has an empty class name"),
-        (GOOD | {"val": [["../x.jpg", 0, "cat"]]}, r"val\[0\] has the path '../x.jpg', which is not a plain path"),
-        (GOOD | {"val": [["/x.jpg", 0, "cat"]]}, "not a plain path below the image folder"),
-        (GOOD | {"val": [["a\\x.jpg", 0, "cat"]]}, "not a plain path below the image folder"),
-        (GOOD | {"val": [["a/1.jpg", 0, "cat"]]}, r"val\[0\] repeats the image 'a/1.jpg' of train\[1\]"),
-        (GOOD | {"val": [["x.jpg", 0, "cow"]]}, r"val\[0\] calls label 0 'cow', but an earlier entry 'cat'"),
         (GOOD | {"val": [["x.jpg", 3, "cow"]]}, "labels must run from 0 to 3 without gaps, but 2 is missing"),
         ({"train": [], "val": [], "test": []}, "it lists no image"),
+        *((GOOD | {"val": [entry]}, rf"val\[0\] {message}") for entry, message in WRONG_ENTRIES),
     ],
 )
-def test_the_error_for_a_malformed_file_names_the_entry(written, change, message):
+def test_the_error_for_a_malformed_file_names_the_entry(written, content, message):
     with pytest.raises(DataError, match=rf"split_zhou_Toy.json is malformed: .*{message}.* get it again"):
-        read_coop_split(written(change))
+        read_coop_split(written(content))
 
 
-def test_broken_json(tmp_path: Path):
-    (tmp_path / "s.json").write_text("{")
-    with pytest.raises(DataError, match="s.json cannot be read"):
-        read_coop_split(tmp_path / "s.json")
+def test_the_dataset_folder_was_given_as_data_folder(tmp_path: Path):
+    write_dataset(tmp_path, "dtd")
+    with pytest.raises(DataError, match="dataset 'dtd' itself"):
+        READER(tmp_path / "dtd")
 
 
-class TestReader:
-    def test_reads_the_splits_on_disk(self, coop_reader: CoopReader, coop_layout: Callable[..., Path]):
-        splits = coop_reader(coop_layout(coop_reader, ["owl", "cat"]))
-        assert splits.class_names == ("owl", "cat")
-        assert (len(splits.train), len(splits.val), len(splits.test)) == (10, 6, 8)
-        assert splits.images.load(splits.test[0].key).mode == "RGB"
-
-    def test_no_data_folder_given(self, coop_reader: CoopReader):
-        with pytest.raises(
-            DataError,
-            match="disk.* Pass --data-root FOLDER",
-        ):
-            coop_reader(None)
-
-    def test_the_dataset_folder_is_missing(self, coop_reader: CoopReader, tmp_path: Path):
-        with pytest.raises(
-            DataError,
-            match=r"'toy'. --data-root \(or ETL_BENCH_DATA\)",
-        ):
-            coop_reader(tmp_path)
-
-    def test_the_dataset_folder_was_given_as_data_folder(
-        self, coop_reader: CoopReader, coop_layout: Callable[..., Path]
-    ):
-        root = coop_layout(coop_reader, ["owl", "cat"])
-        with pytest.raises(DataError, match="dataset 'toy' itself"):
-            coop_reader(root / "toy_folder")
-
-    def test_a_missing_split_file_is_an_error(self, coop_reader: CoopReader, coop_layout: Callable[..., Path]):
-        root = coop_layout(coop_reader, ["owl", "cat"])
-        path = root / "toy_folder" / "split_zhou_Toy.json"
-        path.unlink()
-        with pytest.raises(
-            DataError,
-            match=rf"No split file of 'toy' at {path}. .* never generated here. Get it from https://example.org/split",
-        ):
-            coop_reader(root)
-        assert not path.exists()
-
-    def test_no_image_folder(self, coop_reader: CoopReader, tmp_path: Path):
-        (tmp_path / "toy_folder").mkdir()
-        (tmp_path / "toy_folder" / "split_zhou_Toy.json").write_text(json.dumps(GOOD))
-        with pytest.raises(DataError, match="'toy' at .*https://example.org/images"):
-            coop_reader(tmp_path)
-
-    def test_missing_images_are_counted_and_listed_in_part(
-        self, coop_reader: CoopReader, coop_layout: Callable[..., Path]
-    ):
-        root = coop_layout(coop_reader, ["owl", "cat"])
-        (root / "toy_folder/pictures/class1/test_0.jpg").unlink()
-        with pytest.raises(DataError, match="1 of the 24 images .*class1/test_0.jpg"):
-            coop_reader(root)
-
-    def test_a_damaged_image_raises_when_it_is_read(self, coop_reader: CoopReader, coop_layout: Callable[..., Path]):
-        root = coop_layout(coop_reader, ["owl", "cat"])
-        (root / "toy_folder/pictures/class1/test_0.jpg").write_text("not an image")
-        splits = coop_reader(root)
-        with pytest.raises(DataError, match=r"class1/test_0.jpg cannot be decoded"):
-            splits.images.load("class1/test_0.jpg")
-
-    def test_images_beside_the_split_file_have_one_slash(self, coop_reader: CoopReader, tmp_path: Path):
-        with pytest.raises(DataError, match=r"toy/split.json and toy/\W") as caught:
-            replace(coop_reader, folder="toy", image_folder="", split_file="split.json")(tmp_path)
-        assert "toy//" not in str(caught.value)
+def test_images_beside_the_split_file_have_one_slash(tmp_path: Path):
+    with pytest.raises(DataError, match=r"toy/split.json and toy/\W") as caught:
+        replace(READER, folder="toy", image_folder="", split_file="split.json")(tmp_path)
+    assert "toy//" not in str(caught.value)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import io
+import os
 import sys
 from pathlib import Path
 
@@ -103,17 +105,14 @@ def test_a_dark_16_bit_pgm_is_not_taken_for_8_bits(tmp_path: Path):
     assert np.asarray(image_sources.ImageFiles(tmp_path).load("a.pgm"))[0, :, 0].tolist() == [0, 0, 1]
 
 
-def test_integers_and_floats_are_read_in_the_range_that_their_values_have(tmp_path: Path):
-    assert gray(tmp_path, "a.tiff", [0, 7, 255], np.int32).tolist() == [0, 7, 255]
-    assert gray(tmp_path, "b.tiff", [0, 257, 65535], np.int32).tolist() == [0, 1, 255]
-    assert gray(tmp_path, "c.tiff", [0, 0.5, 1], np.float32).tolist() == [0, 128, 255]
-    assert gray(tmp_path, "d.tiff", [0, 7.4, 255], np.float32).tolist() == [0, 7, 255]
-    assert gray(tmp_path, "e.tiff", [0, 257, 65535], np.float32).tolist() == [0, 1, 255]
-
-
 @pytest.mark.parametrize(
     ("kind", "values", "expected"),
     [
+        (np.int32, [0, 7, 255], [0, 7, 255]),
+        (np.int32, [0, 257, 65535], [0, 1, 255]),
+        (np.float32, [0, 0.5, 1], [0, 128, 255]),
+        (np.float32, [0, 7.4, 255], [0, 7, 255]),
+        (np.float32, [0, 257, 65535], [0, 1, 255]),
         (np.int32, [0, 35000, 70000], [0, 128, 255]),
         (np.int32, [-1, 127, 255], [0, 128, 255]),
         (np.float32, [-0.5, 0, 0.5], [0, 128, 255]),
@@ -121,7 +120,7 @@ def test_integers_and_floats_are_read_in_the_range_that_their_values_have(tmp_pa
         (np.float32, [-7, -7, -7], [0, 0, 0]),
     ],
 )
-def test_values_without_an_agreed_range_are_stretched_over_their_own(
+def test_values_have_an_agreed_range_or_are_stretched_over_their_own(
     kind: type[np.generic], values: list[float], expected: list[int], tmp_path: Path
 ):
     assert gray(tmp_path, "x.tiff", values, kind).tolist() == expected
@@ -147,10 +146,8 @@ def test_ordinary_images_keep_their_pixels_and_their_digest(mode: str, tmp_path:
 def test_the_digest_of_a_scaled_image_is_not_that_of_its_bytes(tmp_path: Path):
     """Features that were cached before, of pixels clipped to white, are not found again."""
     gray(tmp_path, "a.png", [0, 65535], np.uint16)
-    assert (
-        image_sources.ImageFiles(tmp_path).digest("a.png")
-        != hashlib.sha256((tmp_path / "a.png").read_bytes()).hexdigest()
-    )
+    of_bytes = hashlib.sha256((tmp_path / "a.png").read_bytes()).hexdigest()
+    assert image_sources.ImageFiles(tmp_path).digest("a.png") != of_bytes
 
 
 def few_shot_fingerprints(root: Path, shots: int) -> tuple[str, str]:
@@ -173,6 +170,72 @@ def test_the_rule_is_part_of_a_fingerprint_only_where_it_changes_pixels(tmp_path
     Image.fromarray(RAMP.astype(np.uint16) * 257).save(tmp_path / "test1.pgm")
     after = few_shot_fingerprints(tmp_path, 0), few_shot_fingerprints(tmp_path, 1)
     assert all(a != b for old, new in zip(before, after, strict=True) for a, b in zip(old, new, strict=True))
+
+
+# --- files that are damaged, or change --------------------------------------------------------------------------------
+
+PIXELS = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> image_sources.ImageFiles:
+    Image.fromarray(PIXELS).save(tmp_path / "a.png")
+    return image_sources.ImageFiles(tmp_path)
+
+
+def test_a_palette_with_transparency_raises_no_warning(files: image_sources.ImageFiles):
+    """PIL warns if such an image is converted directly to RGB, and warnings are errors here."""
+    Image.fromarray(PIXELS).convert("P").save(files.root / "p.png", transparency=bytes([0, 128, 255]))
+    assert files.load("p.png").mode == "RGB"
+
+
+LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+"""A public mirror of Oxford Flowers consists of 8,189 of these."""
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "does not exist"), (b"", "has zero bytes."), (LFS_POINTER, "is a Git LFS")],
+)
+def test_what_is_no_image_has_neither_pixels_nor_a_digest(
+    files: image_sources.ImageFiles, content: bytes | None, message: str
+):
+    if content is not None:
+        (files.root / "e.jpg").write_bytes(content)
+    for ask in (files.load, files.digest):
+        with pytest.raises(DataError, match=f"e.jpg {message}"):
+            ask("e.jpg")
+
+
+def test_text_instead_of_an_image(files: image_sources.ImageFiles):
+    (files.root / "t.jpg").write_text("<html>404</html>")
+    with pytest.raises(DataError, match="t.jpg is a web page"):
+        files.load("t.jpg")
+    (files.root / "t.jpg").write_text("no image")
+    with pytest.raises(DataError, match="cannot be decoded") as raised:
+        files.load("t.jpg")
+    assert " at 0x" not in str(raised.value), "equal failures, equal words"
+
+
+def test_a_truncated_image(files: image_sources.ImageFiles):
+    buffer = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(buffer, "JPEG")
+    (files.root / "cut.jpg").write_bytes(buffer.getvalue()[:1000])
+    with pytest.raises(DataError, match=r"cut.jpg is truncated"):
+        files.load("cut.jpg")
+
+
+def test_the_digest_is_that_of_the_bytes_and_follows_a_change(files: image_sources.ImageFiles):
+    path = files.root / "a.png"
+    before = files.digest("a.png")
+    assert before == files.digest("a.png") == image_sources.ImageFiles(files.root).digest("a.png")
+    assert len(before) == 64
+    changed = bytearray(path.read_bytes())
+    changed[-1] ^= 1
+    stat = path.stat()
+    path.write_bytes(changed)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
+    assert files.digest("a.png") != before
 
 
 # --- EXIF orientation -------------------------------------------------------------------------------------------------

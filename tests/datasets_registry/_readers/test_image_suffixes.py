@@ -73,15 +73,8 @@ def test_every_suffix_that_pillow_writes_is_read_or_listed(tmp_path: Path):
 
 def test_what_is_left_out_is_shown_by_number_and_name(tmp_path: Path):
     root = class_folders(tmp_path / "images")
-    for name in (
-        "crow/a.nef",
-        "crow/b.NEF",
-        "gull/deep/c.nef",
-        "gull/d.nef",
-        "gull/notes.txt",
-        "gull/README",
-        "top.png",
-    ):
+    others = ("crow/a.nef", "crow/b.NEF", "gull/deep/c.nef", "gull/d.nef", "gull/notes.txt", "gull/README", "top.png")
+    for name in others:
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_bytes(b"x")
     (root / "gull" / ".DS_Store").write_bytes(b"x")

@@ -43,6 +43,13 @@ def test_changing_a_loaded_image_does_not_change_the_next_load(images: drawing.S
     assert images.load("0/0").tobytes() == before
 
 
+def test_the_last_images_are_kept(images: drawing.SyntheticImages, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drawing, "_RECENT_IMAGES", 2)
+    for key in ("0/0", "0/1", "0/2"):
+        images.load(key)
+    assert list(images._recent) == ["0/1", "0/2"]
+
+
 def test_digests_follow_key_and_parameters(images: drawing.SyntheticImages) -> None:
     assert images.digest("1/1") == drawing.SyntheticImages("dots", {"noise": 20}, dots, 3).digest("1/1")
     assert images.digest("1/1") != images.digest("1/2")

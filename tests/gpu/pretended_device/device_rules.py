@@ -1,9 +1,8 @@
-"""CUDA's rules about devices in one operation, as errors with CUDA's messages, and the kinds of operations."""
+"""CUDA's rules about devices in one operation, as errors with CUDA's messages."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import cache
 from typing import Any
 
 import torch
@@ -19,31 +18,6 @@ _TAKES_CPU_SCALARS = frozenset(
     for name in ("where", "masked_fill", "masked_fill_", "fill_", "full_like", "add_", "mul_", "div_", "sub_")
 )
 """Operations without torch's tag `pointwise` that take a CPU tensor without dimensions on CUDA as well."""
-
-WAITING = frozenset(
-    f"aten::{name}"
-    for name in ("nonzero", "masked_select", "_unique2", "unique_dim", "unique_consecutive", "equal", "is_nonzero")
-)
-"""Operations whose result has a shape or a value that the processor has to wait for."""
-
-_NO_KERNEL = frozenset(
-    f"aten::{name}"
-    for name in (
-        "detach", "alias", "lift_fresh", "_unsafe_view", "_reshape_alias", "empty", "empty_like", "empty_strided",
-        "new_empty", "new_empty_strided", "resize_", "set_",
-    )
-)  # fmt: skip
-"""Operations that start no kernel, beside views."""
-
-
-@cache
-def starts_kernel(func: Any) -> bool:
-    """Whether an operation computes something; views and allocations do not."""
-    if func._schema.name in _NO_KERNEL:
-        return False
-    returns = func._schema.returns
-    alias = returns[0].alias_info if returns else None
-    return alias is None or alias.is_write
 
 
 def check_same_device(func: Any, tensors: Sequence[Tensor]) -> None:

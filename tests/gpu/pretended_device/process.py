@@ -1,94 +1,71 @@
-"""Starts and queries the process that runs methods on a pretended GPU."""
+"""The process with a pretended GPU, to which the tests send methods."""
 
 from __future__ import annotations
 
-import atexit
-import functools
 import inspect
-import json
-import os
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
-from types import TracebackType
-from typing import Any
+import multiprocessing
+import runpy
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from methods import Method, MethodConfig, Precision
-from pretended_device.trial import DeviceOutcome
+from pretended_device.installation import install
+
+if TYPE_CHECKING:
+    from methods import Method, MethodConfig
 
 ROUNDING = 1e-3
 """Allowed difference of logits after training, relative to the largest logit; the CPU computes both."""
 
 
-class DeviceProcessError(Exception):
-    """The process with the pretended GPU did not start or ended."""
+@dataclass
+class DeviceOutcome:
+    """The result of a trial.
+
+    Args:
+        error: the error message with the author's line; empty if there was no error.
+        difference: largest difference of a logit from the CPU's, relative to the largest logit.
+        where: the logits with that difference.
+        casts: lines that round frozen weights in what `DeviceTraining` repeats, with how often.
+    """
+
+    error: str = ""
+    difference: float = 0.0
+    where: str = ""
+    casts: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
-class DeviceProcess:
-    """A process with a pretended GPU. Without `float64` it refuses double precision, as Apple's MPS does."""
+def config_of(method: type[Method[Any]]) -> MethodConfig:
+    """The default settings, with shorter searches where they are long."""
+    from short_settings import SHORT
+
+    from bench.extensions.conformance import Subject
+
+    config = Subject(method).config
+    return type(config).model_validate(config.model_dump() | SHORT.get(method.info.name, {}))
+
+
+class Device(ProcessPoolExecutor):
+    """A process with a pretended GPU. Methods that are sent to it share it, but no tensor.
+
+    It must not have torch before the device is installed, so it is no fork of this process.
+    """
 
     def __init__(self, *, float64: bool = True) -> None:
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed by `close`
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "pretended_device.worker", *([] if float64 else ["--without-float64"])],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)},
-        )
+        fresh = multiprocessing.get_context("spawn")
+        super().__init__(1, mp_context=fresh, initializer=install, initargs=(float64,))
 
-    def trial(
-        self, method: type[Method[Any]], config: MethodConfig, precision: Precision = Precision.FP32
-    ) -> DeviceOutcome:
-        """Run a method in that process, on the device and on the CPU; an error of the method is part of the outcome."""
-        request = {**_address_of(method), "config": config.model_dump(mode="json"), "precision": str(precision)}
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        try:
-            self._process.stdin.write(json.dumps(request) + "\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            raise self._ended() from None
-        answer = self._process.stdout.readline()
-        if not answer:
-            raise self._ended()
-        return DeviceOutcome(**json.loads(answer))
-
-    def close(self) -> None:
-        """End the process."""
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None:
-                stream.close()
-        self._process.wait()
-        self._log.close()
-
-    def __enter__(self) -> DeviceProcess:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _ended(self) -> DeviceProcessError:
-        self._process.wait()
-        self._log.seek(0)
-        last = self._log.read().decode(errors="replace").strip().rpartition("\n")[2]
-        return DeviceProcessError(f"The process with the other device ended with {self._process.returncode}: {last}")
+    def trial(self, method: type[Method[Any]], config: MethodConfig, precision: str = "fp32") -> DeviceOutcome:
+        """Train a method there on the device and on the CPU. An error of the method is part of the outcome."""
+        own = method.__module__.partition(".")[0] == "methods"
+        address = (method.info.name, "") if own else (str(inspect.getsourcefile(method)), method.__qualname__)
+        return self.submit(_trial, address, config.model_dump(), precision).result(timeout=250)
 
 
-@functools.cache
-def device_process() -> DeviceProcess:
-    """The process that all tests share; it ends with this process."""
-    process = DeviceProcess()
-    atexit.register(process.close)
-    return process
+def _trial(address: tuple[str, str], config: dict[str, Any], precision: str) -> DeviceOutcome:
+    from methods import Precision, get_method
+    from pretended_device.device_training import trial
 
-
-def _address_of(method: type[Method[Any]]) -> dict[str, str]:
-    """The location by which another process finds a method that is not defined inside a function."""
-    if method.__module__.partition(".")[0] == "methods":
-        return {"name": method.info.name}
-    return {"module": method.__module__, "class": method.__qualname__, "file": str(inspect.getsourcefile(method))}
+    place, name = address
+    method: Any = runpy.run_path(place)[name] if name else get_method(place)
+    return trial(method, method.info.config.model_validate(config), Precision(precision))

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
 
 from pretended_device import device_rules as rules
-from pretended_device.counts import COUNTS, place
 
 CPU = torch.device("cpu")
 HALF = (torch.bfloat16, torch.float16)
-FLASH = 1
-"""torch's number of the attention kernel that it prefers on the CPU."""
+FROZEN: set[int] = set()
+"""Addresses of the memory of weights that never change."""
+CASTS: Counter[str] = Counter()
+"""Lines that round such a weight to half precision, with how often."""
+HERE, ROOT = Path(__file__).parent, Path(__file__).parents[3]
 
 
 class PretendedTensor(Tensor):
@@ -45,12 +51,8 @@ class PretendedTensor(Tensor):
         made.numbers = numbers
         return made
 
-    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
-        return f"PretendedTensor({self.numbers!r}, device='{self.device}')"
-
     def tolist(self) -> Any:
-        """The numbers; the processor waits for them."""
-        COUNTS.add(COUNTS.waits, place())
+        """The numbers."""
         return self.numbers.tolist()
 
     def numpy(self, *_: Any, **__: Any) -> Any:
@@ -80,7 +82,7 @@ class PretendedTensor(Tensor):
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         with torch._C.DisableTorchFunctionSubclass():
             if func is torch.nn.functional.scaled_dot_product_attention:
-                return _attention(*args, **(kwargs or {}))
+                return torch.ops.aten._scaled_dot_product_attention_math(*args, **(kwargs or {}))[0]
             return func(*args, **(kwargs or {}))
 
     @classmethod
@@ -102,8 +104,8 @@ class PretendedMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def dispatch(func: Any, args: Any, kwargs: Any) -> Any:
-    """One operation: CUDA's rules, the counters, and the result of the CPU."""
-    leaves = list(_leaves((args, kwargs)))
+    """One operation: CUDA's rules, and the result of the CPU."""
+    leaves = tree_leaves((args, kwargs))
     pretended = [leaf for leaf in leaves if type(leaf) is PretendedTensor]
     asked = None if kwargs.get("device") is None else _with_index(kwargs["device"])
     if not pretended and (asked is None or asked.type != "cuda"):
@@ -112,11 +114,10 @@ def dispatch(func: Any, args: Any, kwargs: Any) -> Any:
     if special := _SPECIAL.get(name):
         return special(func, args, kwargs, asked)
     if name in rules.INDEXING:
-        _index(args)
+        rules.check_indices(args[0], args[1], args[2] if len(args) > 2 else None)
     else:
         rules.check_same_device(func, [leaf for leaf in leaves if isinstance(leaf, Tensor)])
     home = asked or pretended[0].device
-    _count(func, name, home, leaves)
     return _on_cpu(func, args, kwargs, home, leaves)
 
 
@@ -137,7 +138,7 @@ def _on_cpu(func: Any, args: Any, kwargs: Any, home: torch.device, leaves: list[
             return stand_in
         return CPU if isinstance(x, torch.device) else x
 
-    args, kwargs = _mapped(plain, args), _mapped(plain, kwargs)
+    args, kwargs = tree_map(plain, (args, kwargs))
     if kwargs.get("pin_memory"):
         kwargs["pin_memory"] = False
     out = func(*args, **kwargs)
@@ -150,77 +151,26 @@ def _on_cpu(func: Any, args: Any, kwargs: Any, home: torch.device, leaves: list[
         found = known.get(id(x))
         return PretendedTensor(x, home) if found is None else found
 
-    return _mapped(wrapped, out)
-
-
-def _leaves(x: Any) -> Iterator[Any]:
-    """Everything in nested tuples, lists and dictionaries."""
-    for part in x.values() if isinstance(x, dict) else x:
-        if isinstance(part, tuple | list | dict):
-            yield from _leaves(part)
-        else:
-            yield part
-
-
-def _mapped(change: Callable[[Any], Any], x: Any) -> Any:
-    """The same nested tuples, lists and dictionaries with every leaf changed."""
-    if isinstance(x, tuple | list):
-        return type(x)([_mapped(change, part) for part in x])
-    if isinstance(x, dict):
-        return {key: _mapped(change, part) for key, part in x.items()}
-    return change(x)
-
-
-def _count(func: Any, name: str, home: torch.device, leaves: list[Any]) -> None:
-    if rules.starts_kernel(func):
-        COUNTS.add(COUNTS.operations, place())
-        COUNTS.add(COUNTS.by_name, name)
-    if name in rules.WAITING:
-        COUNTS.add(COUNTS.waits, place())
-    draws = torch.Tag.nondeterministic_seeded in func.tags and home.type == "cuda"
-    if draws and not any(isinstance(leaf, torch.Generator) for leaf in leaves):
-        COUNTS.add(COUNTS.unseeded, place())
-
-
-def _index(args: Any) -> None:
-    target, indices, value = args[0], args[1], args[2] if len(args) > 2 else None
-    rules.check_indices(target, indices, value)
-    if target.device.type == "cpu":
-        return
-    for index in indices:
-        if index is None:
-            continue
-        if index.device.type == "cpu":
-            COUNTS.add(COUNTS.pageable, place())
-        elif index.dtype in (torch.bool, torch.uint8):
-            COUNTS.add(COUNTS.waits, place())
-
-
-def _item(func: Any, args: Any, *_: Any) -> Any:
-    COUNTS.add(COUNTS.waits, place())
-    return func(args[0].numbers)
+    return tree_map(wrapped, out)
 
 
 def _copy(func: Any, args: Any, kwargs: Any, _: Any) -> Any:
-    target, source = args[0], args[1]
-    _count_transfer(source, target.device, blocking=not (args[2] if len(args) > 2 else kwargs.get("non_blocking")))
     func(*(x.numbers if isinstance(x, PretendedTensor) else x for x in args), **kwargs)
-    return target
+    return args[0]
 
 
 def _to_copy(func: Any, args: Any, kwargs: Any, asked: torch.device | None) -> Any:
     source = args[0]
     home = asked or source.device
-    _count_transfer(source, home, blocking=not kwargs.get("non_blocking"))
-    if kwargs.get("dtype") in HALF and memory_of(source) in COUNTS.frozen:
-        COUNTS.add(COUNTS.casts, place())
+    if kwargs.get("dtype") in HALF and memory_of(source) in FROZEN:
+        CASTS[_place()] += 1
     kept = {key: value for key, value in kwargs.items() if key not in ("device", "pin_memory", "non_blocking")}
     made = func(source.numbers if isinstance(source, PretendedTensor) else source, **kept)
     return made if home.type == "cpu" else PretendedTensor(made, home)
 
 
 _SPECIAL: dict[str, Callable[[Any, Any, Any, Any], Any]] = {
-    "aten::_local_scalar_dense": _item,
+    "aten::_local_scalar_dense": lambda func, args, *_: func(args[0].numbers),
     "aten::copy_": _copy,
     "aten::_to_copy": _to_copy,
 }
@@ -232,39 +182,13 @@ def memory_of(tensor: Tensor) -> int:
     return numbers.untyped_storage().data_ptr()
 
 
-def _count_transfer(source: Tensor, home: torch.device, *, blocking: bool) -> None:
-    if source.device.type == "cuda" and home.type == "cuda":
-        COUNTS.add(COUNTS.operations, place())
-        COUNTS.add(COUNTS.by_name, "aten::copy_")
-    elif home.type == "cpu":
-        if blocking:
-            COUNTS.add(COUNTS.waits, place())
-    elif not getattr(source, "pretended_pinned", False):
-        COUNTS.add(COUNTS.pageable, place())
-    else:
-        COUNTS.add(COUNTS.pinned, place())
-        if blocking:
-            COUNTS.add(COUNTS.waits, place())
-
-
-def _attention(
-    query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: float = 0.0, is_causal: bool = False,
-    **options: Any,
-) -> Any:  # fmt: skip
-    """Attention as one operation, as CUDA's fused kernels are, with the kernel that the CPU takes for these tensors."""
-    if attn_mask is not None and attn_mask.dtype == torch.bool:
-        masked = attn_mask.logical_not()
-        attn_mask = torch.zeros_like(attn_mask, dtype=query.dtype).masked_fill_(masked, float("-inf"))
-    given = [query, key, value] + ([] if attn_mask is None else [attn_mask])
-    written_out = torch.ops.aten._scaled_dot_product_attention_math
-    if not all(type(x) is PretendedTensor and x.device == query.device for x in given):
-        return written_out(query, key, value, attn_mask, dropout_p, is_causal, **options)[0]  # refuses them
-    q, k, v, *mask = (x.numbers for x in given)
-    fits = not dropout_p and not (mask and attn_mask.requires_grad) and options.keys() <= {"scale"}
-    if fits and torch._fused_sdp_choice(q, k, v, mask[0] if mask else None, 0.0, is_causal, **options) == FLASH:
-        fused = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-        return fused(query, key, value, 0.0, is_causal, attn_mask=attn_mask, **options)[0]
-    return written_out(query, key, value, attn_mask, dropout_p, is_causal, **options)[0]
+def _place() -> str:
+    """The innermost line of this project outside this folder, such as `methods/coop.py:98`."""
+    for frame, line in traceback.walk_stack(None):
+        file = Path(frame.f_code.co_filename)
+        if file.is_relative_to(ROOT) and "site-packages" not in file.parts and not file.is_relative_to(HERE):
+            return f"{file.relative_to(ROOT).as_posix()}:{line}"
+    return "elsewhere"
 
 
 def _with_index(device: Any) -> torch.device:

@@ -104,8 +104,8 @@ def test_it_names_the_figures_of_its_own_world(model: Any) -> None:
 
 
 def test_accuracy_falls_along_the_dial(model: Any) -> None:
-    shifts = np.linspace(0, 1, 9).tolist()
-    accuracies = [zero_shot_accuracy(model, f"spectrum:shift={shift}", every=6) for shift in shifts]
+    shifts = np.linspace(0, 1, 5).tolist()
+    accuracies = [zero_shot_accuracy(model, f"spectrum:shift={shift}", every=7) for shift in shifts]
     assert spearmanr(shifts, accuracies).statistic < -0.98
     assert accuracies[0] > 0.95
     assert accuracies[-1] < 2 / 24

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import open_clip
@@ -16,14 +17,7 @@ from small_families import model_folder, small_backbone, small_timm
 from bench.sweep.inputs import local_weights
 from bench.sweep.options import split_list
 from datasets_registry import BenchError
-from methods import (
-    Backbone,
-    WeightsError,
-    fetch_tokenizer,
-    fetch_weights,
-    load_backbone,
-    parse_backbone,
-)
+from methods import Backbone, WeightsError, fetch_tokenizer, fetch_weights, load_backbone, parse_backbone
 
 
 @pytest.fixture
@@ -112,26 +106,22 @@ def test_the_digest_depends_on_the_tokenizer_and_the_configuration(folder: Path)
     assert Backbone(parse_backbone(f"local-dir:{renamed}"), plain.model).digest != pooled.digest
 
 
+def written(text: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / "open_clip_config.json").write_text(text)
+
+
+WRONG_PART = '{"model_cfg": {"embed_dim": 1, "vision_cfg": [], "text_cfg": {}}}'
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
         (lambda f: shutil.rmtree(f), "folder with a file open_clip_config.json"),
         (lambda f: (f / "open_clip_config.json").unlink(), "no file open_clip_config.json"),
-        (
-            lambda f: (f / "open_clip_model.safetensors").unlink(),
-            "no weights; copy open_clip_model.safetensors",
-        ),
-        (
-            lambda f: (f / "open_clip_config.json").write_text("{"),
-            "is not a configuration of open_clip .JSONDecodeError",
-        ),
-        (lambda f: (f / "open_clip_config.json").write_text("{}"), "is not a configuration of open_clip .KeyError"),
-        (
-            lambda f: (f / "open_clip_config.json").write_text(
-                '{"model_cfg": {"embed_dim": 1, "vision_cfg": [], "text_cfg": {}}}'
-            ),
-            "part of the wrong type",
-        ),
+        (lambda f: (f / "open_clip_model.safetensors").unlink(), "no weights; copy open_clip_model.safetensors"),
+        (written("{"), "is not a configuration of open_clip .JSONDecodeError"),
+        (written("{}"), "is not a configuration of open_clip .KeyError"),
+        (written(WRONG_PART), "part of the wrong type"),
     ],
 )
 def test_a_folder_without_a_model_is_refused(folder: Path, damage, message: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from families_of_methods import some_fast
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
+from small_towers import SMALL_COCA, SMALL_EVA, TINY_CONFIG, backbone_of
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -115,3 +116,37 @@ def test_copies_of_a_backbone_share_the_held_weights_and_the_digest_stays() -> N
 def test_fp32_is_the_plain_arithmetic() -> None:
     features = backbone_in(Precision.FP32).encode_image(images("test"))
     assert torch.equal(features, tiny_backbone().encode_image(images("test")))
+
+
+SMALL_RESNET: dict[str, Any] = TINY_CONFIG | {
+    "vision_cfg": {"image_size": 64, "layers": [1, 1, 1, 1], "width": 16, "patch_size": None}
+}
+
+
+def all_features(backbone: Backbone) -> tuple[Tensor, Tensor, Tensor]:
+    """Image features without and with gradients enabled, and text features."""
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randn(3, 3, backbone.image_size, backbone.image_size, generator=generator)
+    with torch.no_grad():
+        image = backbone.encode_image(pixels)
+    return image, backbone.encode_image(pixels), backbone.encode_texts(["a cat", "a photo of a dog"])
+
+
+@pytest.mark.parametrize(
+    "config",
+    [TINY_CONFIG, SMALL_COCA, pytest.param(SMALL_EVA, marks=pytest.mark.slow), SMALL_RESNET],
+    ids=["vit", "coca", "eva", "resnet"],
+)
+@pytest.mark.parametrize("precision", [Precision.BF16, Precision.FP16])
+def test_held_weights_change_no_bit(
+    config: dict[str, Any], precision: Precision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backbone = backbone_of(config)
+    exact = all_features(backbone)
+    held, rounded = replace(backbone, precision=precision), replace(backbone, precision=precision)
+    found = all_features(held)
+    assert any(p.dtype is precision.dtype for p in held.frozen.in_precision(precision).model.parameters())
+    monkeypatch.setattr("methods._backbones.frozen_model.with_half_weights", lambda model, _: model)
+    for one, other, plain in zip(found, all_features(rounded), exact, strict=True):
+        assert torch.equal(one, other)
+        assert not torch.equal(one, plain)

@@ -100,9 +100,8 @@ def test_every_setting_of_a_depth_is_checked_in_the_plan() -> None:
     for name in checked:
         for setting, tower in known.get(name).prompt_depths.items():
             for depth, fits in ((3, True), (4, False)):
-                request = sweep_over(
-                    [name], ["spectrum_basic"], ["ViT-tiny.random"], overrides=[f"{name}.{setting}={depth}"]
-                )
+                overrides = [f"{name}.{setting}={depth}"]
+                request = sweep_over([name], ["spectrum_basic"], ["ViT-tiny.random"], overrides=overrides)
                 if fits:
                     assert expand(request).specs
                 else:
@@ -118,25 +117,16 @@ def test_only_methods_without_class_names_run_without_the_tokenizers_package(
     for module in ("backbone_spec", "backbone_names"):
         monkeypatch.setattr(f"methods._backbones.{module}.has_transformers", lambda: False)
     request = sweep_over(
-        ["linear_probe", "zero_shot", "coop"],
-        ["spectrum_basic:test=1"],
-        [siglip],
-        protocol="few-shot",
-        shots=[1],
-        seeds=[1],
-        jobs=0,
-        runs=tmp_path / "runs",
-        cache=tmp_path / "cache",
-    )
+        ["linear_probe", "zero_shot", "coop"], ["spectrum_basic:test=1"], [siglip], protocol="few-shot", shots=[1],
+        seeds=[1], jobs=0, runs=tmp_path / "runs", cache=tmp_path / "cache",
+    )  # fmt: skip
     log = open_log(LogStyle.NONE)
     made = make_plan(request, log)
     assert [spec.method for spec in made.pending] == ["linear_probe"]
     assert made.difficulties == ()
     assert {item.what for item in made.left_out} == {
-        f"zero_shot on {slug}",
-        f"coop on {slug}",
-        f"difficulties for {slug}",
-    }
+        f"zero_shot on {slug}", f"coop on {slug}", f"difficulties for {slug}"
+    }  # fmt: skip
     assert {item.reason for item in made.left_out} == {
         f"its tokenizer {model_folder('siglip2')} needs the package transformers "
         "(pip install 'clip-etl-bench[transformers]')."

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import product
 from typing import Any
 
 import pytest
 import torch
 from families_of_methods import some_fast
-from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
+from parity_kit import assert_counted, batch_of, class_set, images, support_view, tiny_backbone
 from torch import Tensor
 
 from datasets_registry import EvalProtocol
@@ -119,8 +118,7 @@ def test_regressions_are_counted_once_for_each_c() -> None:
     assert ensemble.tuning.fits == len(GRID) == 7
     per_class = tiny_backbone().embed_dim + 1
     assert ensemble.learned_parameters() == 7 * len(CLASSES) * per_class
-    sizes = replace(tiny_backbone().sizes, n_classes=len(CLASSES), shots=2)
-    assert ensemble.config.parameter_count(sizes) == ensemble.learned_parameters()
+    assert_counted(ensemble)
 
 
 def test_the_regressions_oracle_offers_the_powers_of_ten() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -10,15 +11,8 @@ import torch
 import torch.nn.functional as F
 
 from datasets_registry import ClassSet, DataError, UnknownNameError, get_dataset
-from methods import (
-    METHODS,
-    known_variants,
-    load_backbone,
-    parse_backbone,
-    parse_class_text,
-    template_features,
-)
-from methods._text.templates import GENERIC60
+from methods import METHODS, known_variants, load_backbone, parse_backbone, parse_class_text, template_features
+from methods._text.templates import GENERIC60, IMAGENET80, SELECT7
 from methods.zero_shot import ZeroShot, ZeroShotConfig
 
 NAMES = ("big_owl", "cat")
@@ -58,10 +52,7 @@ def test_descriptions_are_found_in_any_case_and_named_by_content(tmp_path: Path)
     source = parse_class_text(text)
     assert source is not None
     assert source(get_dataset("dtd"), NAMES) == (("It hoots.", "It flies."), ("It purrs.",))
-    (tmp_path / "moved").mkdir()
-    moved = parse_class_text(
-        described(tmp_path / "moved" / "e.json", {"Big Owl": ["It hoots.", "It flies."], "cat": "It purrs."})
-    )
+    moved = parse_class_text(described(tmp_path / "e.json", json.loads((tmp_path / "d.json").read_text())))
     assert moved is not None
     assert source.identity == moved.identity != text
 
@@ -109,9 +100,7 @@ def test_one_sentence_is_the_template_bit_for_bit_and_more_are_averaged(backbone
     assert torch.equal(backbone.class_texts(same, "{}"), backbone.class_texts(plain, "a {}."))
     two = ClassSet(NAMES, "a {}.", (("a big owl.", "an owl."), ("a cat.", "the cat.")))
     found = backbone.class_texts(two, "a {}.")
-    each = torch.stack(
-        [backbone.encode_texts(["a big owl.", "an owl."]), backbone.encode_texts(["a cat.", "the cat."])]
-    )
+    each = torch.stack([backbone.encode_texts(list(texts)) for texts in two.sentences])
     expected = F.normalize(F.normalize(each, dim=-1).mean(dim=1), dim=-1)
     torch.testing.assert_close(F.normalize(found, dim=-1), expected)
     torch.testing.assert_close(found.norm(dim=-1), each.norm(dim=-1).mean(dim=1))
@@ -139,3 +128,16 @@ def test_methods_with_frozen_texts_are_not_said_to_learn_them():
     frozen = {"zero_shot", "clip_adapter", "text_adapter", "visual_adapter", "vpt", "vpt_text_adapter"}
     assert not any(METHODS.get(name).info.learns_text for name in frozen)
     assert all(METHODS.get(name).info.learns_text for name in ("coop", "apex", "ivlp", "deep_text_prompts"))
+
+
+def test_the_sixty_are_those_of_the_source_in_its_order():
+    """The digest is that of the list written out; a mean of features has other bits in another order."""
+    assert (len(GENERIC60), GENERIC60[0], GENERIC60[-1]) == (60, "a photo of a {}.", "itap of the {}.")
+    digest = hashlib.sha256("\n".join(GENERIC60).encode()).hexdigest()
+    assert digest == "dc3398ed3ffc7c259342582bc0f36d7ac66c4dee17981a37b77b0fc9c23d4f72"
+
+
+def test_the_shorter_lists_are_part_of_the_eighty():
+    assert len(set(IMAGENET80)) == len(IMAGENET80) == 80
+    assert set(GENERIC60) < set(IMAGENET80)
+    assert set(SELECT7) < set(IMAGENET80)

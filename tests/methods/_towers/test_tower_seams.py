@@ -155,10 +155,8 @@ def changed(view: BlockView, delta: Tensor) -> BlockView:
 
 
 def test_exchanged_blocks_equal_a_model_with_those_weights() -> None:
-    backbone, prompts = (
-        tiny_backbone(),
-        frozen_prompts(tiny_backbone().tokenized(class_set("base").texts())),
-    )
+    backbone = tiny_backbone()
+    prompts = frozen_prompts(backbone.tokenized(class_set("base").texts()))
     model = copy.deepcopy(backbone.model)
     torch.manual_seed(3)
     deltas = {}
@@ -172,18 +170,13 @@ def test_exchanged_blocks_equal_a_model_with_those_weights() -> None:
     image = [changed(view, deltas["image", i]) for i, view in enumerate(image_views(backbone.image_tower))]
     pixels = images("test")[:3]
     with torch.no_grad():
-        torch.testing.assert_close(
-            backbone.encode_image(pixels, blocks=image), merged.encode_image(pixels), atol=1e-5, rtol=1e-5
-        )
-        torch.testing.assert_close(
-            backbone.encode_prompts(prompts, blocks=text), merged.encode_prompts(prompts), atol=1e-5, rtol=1e-5
-        )
-        torch.testing.assert_close(
-            encode_plain(backbone.text_tower, prompts, blocks=text),
-            merged.encode_prompts(prompts),
-            atol=1e-5,
-            rtol=1e-5,
-        )
+        texts = merged.encode_prompts(prompts)
+        for ours, plain in (
+            (backbone.encode_image(pixels, blocks=image), merged.encode_image(pixels)),
+            (backbone.encode_prompts(prompts, blocks=text), texts),
+            (encode_plain(backbone.text_tower, prompts, blocks=text), texts),
+        ):
+            torch.testing.assert_close(ours, plain, atol=1e-5, rtol=1e-5)
 
 
 def moved(norm: nn.Module) -> nn.Module:
@@ -205,10 +198,7 @@ def test_exchanged_outer_norms_equal_a_model_with_those(config: dict) -> None:
     model.visual.ln_pre, model.visual.ln_post = first, last
     getattr(model, "text", model).ln_final = end
     merged = Backbone(backbone.spec, model)
-    pixels, prompts = (
-        torch.randn(2, 3, 32, 32),
-        frozen_prompts(backbone.tokenized(["a red square", "a bird"])),
-    )
+    pixels, prompts = torch.randn(2, 3, 32, 32), frozen_prompts(backbone.tokenized(["a red square", "a bird"]))
     visual = [torch.randn(2, backbone.vision_width)]
     with torch.no_grad():
         for given in ((), visual):
@@ -253,7 +243,8 @@ def test_an_image_tower_in_two_parts_equals_the_whole(config: dict) -> None:
         kept = tokens if i == first else tokens[:, :-3]
         return torch.cat([kept, prompts[i - first].expand(2, -1, -1)], dim=1)
 
-    for first in range(backbone.vision_depth - 1):
+    last = backbone.vision_depth - 2
+    for first in sorted({0, min(1, last), last}):
         hidden = backbone.image_hidden(pixels, first)
         with torch.no_grad():
             plain = tower.project_to_joint_space(tower.pool(backbone.continue_image(hidden, first), 0))

@@ -2,22 +2,14 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from one_case import for_each
 from scipy import special
 
 from bench.analysis.metrics import scores as metrics
-from bench.analysis.metrics.scores import (
-    calibration_error,
-    harmonic_mean,
-    run_metrics,
-)
+from bench.analysis.metrics.scores import calibration_error, fit_temperature, harmonic_mean, run_metrics
 from bench.errors import BenchError, UsageError
-
-# Four images, three classes. Predictions: 0, 1, 1, 0; truth: 0, 1, 2, 1.
-LOGITS = np.log([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.2, 0.5, 0.3], [0.6, 0.3, 0.1]])
-LABELS = np.array([0, 1, 2, 1])
 
 
 def random_case(seed: int, n: int = 97, n_cls: int = 7) -> tuple[np.ndarray, np.ndarray]:
@@ -29,29 +21,6 @@ def random_case(seed: int, n: int = 97, n_cls: int = 7) -> tuple[np.ndarray, np.
 
 
 class TestByHand:
-    def test_accuracy(self):
-        assert metrics.accuracy(LOGITS, LABELS) == 2 / 4
-
-    def test_macro_accuracy_is_the_mean_recall(self):
-        assert metrics.macro_accuracy(LOGITS, LABELS) == pytest.approx((1 / 1 + 1 / 2 + 0 / 1) / 3)
-
-    def test_macro_precision_counts_a_class_never_predicted_as_zero(self):
-        assert metrics.macro_precision(LOGITS, LABELS) == pytest.approx((1 / 2 + 1 / 2 + 0) / 3)
-
-    def test_nll(self):
-        assert metrics.nll(LOGITS, LABELS) == pytest.approx(-math.log(0.7 * 0.8 * 0.3 * 0.3) / 4)
-
-    def test_brier(self):
-        rows = [0.3**2 + 0.2**2 + 0.1**2, 0.1**2 + 0.2**2 + 0.1**2, 0.2**2 + 0.5**2 + 0.7**2, 0.6**2 + 0.7**2 + 0.1**2]
-        assert metrics.brier(LOGITS, LABELS) == pytest.approx(sum(rows) / 4)
-
-    def test_ece_with_more_bins_than_images_is_the_mean_gap(self):
-        assert metrics.ece(LOGITS, LABELS) == pytest.approx((0.3 + 0.2 + 0.5 + 0.6) / 4)
-
-    def test_ece_in_two_bins(self):
-        """Sorted confidences 0.5, 0.6 | 0.7, 0.8 with 0, 0 | 1, 1 right: gaps 0.55 and 0.25."""
-        assert metrics.ece(LOGITS, LABELS, bins=2) == pytest.approx(0.4)
-
     def test_a_tie_goes_to_the_lower_class(self):
         assert metrics.accuracy([[1.0, 1.0]], [0]) == 1
         assert metrics.accuracy([[1.0, 1.0]], [1]) == 0
@@ -66,7 +35,7 @@ class TestByHand:
         assert harmonic_mean(0, 1) == 0
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 class TestReferences:
     def test_scores_against_scikit_learn(self, seed):
         from sklearn import metrics as reference
@@ -102,6 +71,7 @@ def all_metrics(logits, labels):
 
 class TestProperties:
     @given(st.integers(0, 10_000))
+    @settings(max_examples=20)
     def test_nothing_depends_on_the_order_of_images(self, seed):
         rng = np.random.default_rng(seed)
         logits, labels = random_case(seed, n=31)
@@ -111,17 +81,11 @@ class TestProperties:
         assert shuffled == pytest.approx(all_metrics(logits, labels), abs=1e-12)
 
     @given(st.integers(0, 10_000), st.floats(-500, 500))
+    @settings(max_examples=20)
     def test_a_constant_added_to_the_logits_of_an_image_changes_nothing(self, seed, constant):
         logits, labels = random_case(seed, n=20)
         moved = all_metrics(logits + constant, labels)
         assert moved == pytest.approx(all_metrics(logits, labels), abs=1e-9)
-
-    @given(st.integers(0, 10_000))
-    def test_ranges(self, seed):
-        values = all_metrics(*random_case(seed, n=5))
-        assert all(0 <= values[name] <= 1 for name in ("accuracy", "macro_accuracy", "macro_precision", "ece"))
-        assert 0 <= values["brier"] <= 2
-        assert values["nll"] >= 0
 
     @given(st.lists(st.tuples(st.floats(0.01, 1), st.floats(0.01, 1)), min_size=1, max_size=9))
     def test_h_is_between_the_smaller_one_and_the_mean(self, pairs):
@@ -183,12 +147,34 @@ def drawn_columns(images: int, draw: np.random.Generator) -> dict[str, np.ndarra
 def test_the_variances_of_metrics_are_those_of_other_images(images):
     draw = np.random.default_rng(images)
     runs = [run_metrics(drawn_columns(images, draw)) for _ in range(400)]
+    error = 3 / math.sqrt(2 * 400)  # three standard errors of a standard deviation
     for name in ("nll", "brier", "ece"):
         true = np.var([run[name] for run in runs], ddof=1)
         found = np.mean([run[f"{name}_variance"] for run in runs])
-        assert 0.8 <= found / true <= (2.0 if images == 60 else 1.35), name
+        wider = (1.4 if images == 60 else 1.1) if name == "ece" else 1.0
+        assert 1 - error <= math.sqrt(found / true) <= wider + error, name
 
 
 def test_one_image_has_no_variance():
     columns = {name: values[:1] for name, values in drawn_columns(2, np.random.default_rng(0)).items()}
     assert np.isnan(run_metrics(columns)["nll_variance"])
+
+
+@pytest.mark.parametrize("true", [0.5, 1.0, 3.0])
+def test_the_temperature_of_simulated_logits_is_found(true: float):
+    draw = np.random.default_rng(0)
+    honest = draw.normal(size=(4000, 5)) * 2
+    labels = np.array([draw.choice(5, p=p) for p in special.softmax(honest, axis=1)])
+    assert fit_temperature(honest * true, labels) == pytest.approx(true, rel=0.06)
+
+
+def test_it_minimises_the_likelihood_on_a_grid():
+    draw = np.random.default_rng(1)
+    logits, labels = draw.normal(size=(300, 4)) * 6, draw.integers(0, 4, 300)
+    grid = np.exp(np.linspace(-3, 6, 901))
+    cost = [300 * metrics.nll(logits / t, labels) + 0.5 * np.log(t) ** 2 for t in grid]
+    assert fit_temperature(logits, labels) == pytest.approx(grid[int(np.argmin(cost))], rel=0.02)
+
+
+def test_a_few_images_that_are_all_right_do_not_make_it_vanish():
+    assert 0.2 < fit_temperature(np.eye(3) * 4, [0, 1, 2]) < 1

@@ -46,12 +46,8 @@ def test_groups_have_the_variance_of_a_ratio_estimator():
     assert found.mean[0] == pytest.approx(mean)
     assert found.images[0, 0] == pytest.approx(cochran)
     assert estimate_of(found).covers is Covers.GROUPS
-
-
-def test_groups_of_one_image_change_almost_nothing():
-    outcomes = np.random.default_rng(1).random((3, 400)) < 0.8
-    plain, grouped = (estimate_of(noise_of([outcomes], groups=groups)) for groups in (None, np.arange(400)))
-    assert (grouped.low, grouped.high) == pytest.approx((plain.low, plain.high))
+    plain, alone = (estimate_of(noise_of([table], groups=numbers)) for numbers in (None, np.arange(200)))
+    assert (alone.low, alone.high) == pytest.approx((plain.low, plain.high)), "groups of one image change nothing"
 
 
 def test_an_average_over_datasets_has_the_variance_of_their_mean():
@@ -118,7 +114,7 @@ def _coverage(accuracy: float, seeds: int, images: int, groups: int | None, roun
     return float(np.mean(covered)), float(np.mean(widths)) / (high - low), float(np.mean(plain))
 
 
-GROUPS = {50: 10, 300: 30, 5000: 100}
+GROUPS = {50: 10, 300: 30}
 
 
 def _errors(accuracy: float, images: int, grouped: bool) -> float:
@@ -138,41 +134,17 @@ def test_the_interval_covers_the_true_accuracy(accuracy, seeds, images, grouped)
         assert width <= 1.35
 
 
-@pytest.mark.parametrize("seeds", [1, 3])
-@pytest.mark.parametrize("rates", [(0.5, 0.7), (0.9, 0.98)])
-def test_the_interval_of_an_average_of_harmonic_means_covers_it(seeds, rates):
-    """Two datasets with 300 base and 300 new images each."""
-    rounds, covered = 300, []
-    generator = np.random.default_rng([seeds, int(100 * rates[0])])
-    draws = [[list(_simulated(rate, seeds, 300, None, rounds, generator)) for rate in rates] for _ in range(2)]
-    for k in range(rounds):
-        noise, truths = [], []
-        for base, new in ((parts[0][k], parts[1][k]) for parts in draws):
-            by_seed = [_harmonic(b, n) for b, n in zip(base[0].mean(1), new[0].mean(1), strict=True)]
-            total = (base[0].mean() + new[0].mean()) ** 2
-            weights = 2 * new[0].mean() ** 2 / total, 2 * base[0].mean() ** 2 / total
-            noise.append(noise_of([base[0], new[0]], weights=weights, values=by_seed))
-            truths.append(_harmonic(base[2], new[2]))
-        found = estimate_of(*noise)
-        covered.append(found.low <= np.mean(truths) <= found.high)
-    assert np.mean(covered) >= 0.93 - 2.5 * math.sqrt(0.95 * 0.05 / rounds)
-
-
-def _harmonic(a: float, b: float) -> float:
-    return 2 * a * b / (a + b)
-
-
 @pytest.mark.slow  # `test_the_interval_covers_the_true_accuracy` has a part of the grid
 @pytest.mark.parametrize(
     ("accuracy", "seeds", "images", "grouped"),
-    list(product((0.05, 0.5, 0.95, 0.995), (1, 3, 10), (50, 300, 5000), (False, True))),
+    list(product((0.05, 0.5, 0.995), (1, 3, 10), (50, 300), (False, True))),
 )
 def test_the_interval_covers_the_true_accuracy_everywhere(accuracy, seeds, images, grouped):
-    rounds = 1000
+    rounds = 500
     covered, width, plain = _coverage(accuracy, seeds, images, GROUPS[images] if grouped else None, rounds)
     assert covered >= 0.93 - 2 * math.sqrt(0.95 * 0.05 / rounds)
     if _errors(accuracy, images, grouped) >= 10:
         assert covered <= 0.97 + 2 * math.sqrt(0.95 * 0.05 / rounds)
         assert width <= 1.25
-    if grouped and images == 5000:
+    if grouped and (accuracy, images) == (0.5, 300):
         assert plain < 0.8 < 0.92 < covered

@@ -7,12 +7,9 @@ from small_noise import dataset_tests, estimate_of, estimates_of, mean_test, noi
 from bench.analysis.statistics.seed_variance import PRIOR_DF, shrunk_variances
 
 
-def test_one_dataset_keeps_its_variance():
+def test_one_dataset_keeps_its_variance_and_without_images_all_do():
     found, added = shrunk_variances([3.0], [2], [1.0], [5.0])
     assert (found.tolist(), added.tolist()) == ([3.0], [0.0])
-
-
-def test_without_images_nothing_is_shrunk():
     found, added = shrunk_variances([3.0, 5.0], [2, 2], [0.0, 0.0], [0.0, 0.0])
     assert (found.tolist(), added.tolist()) == ([3.0, 5.0], [0.0, 0.0])
 
@@ -60,11 +57,6 @@ def test_many_pairs_at_once_are_the_pairs_one_by_one():
         assert np.array_equal(added[:, i], one_added)
 
 
-def test_no_spread_anywhere_gives_no_verdict_on_an_average():
-    tables = [np.zeros((3, 20))] * 4
-    assert mean_test([[0.0] * 3] * 4, [[table] for table in tables]).p is None
-
-
 def test_a_prior_without_spread_gives_no_verdict_on_a_dataset():
     """On the other datasets both methods give the same answers; here one differs on one of 20 images."""
     table = np.zeros((3, 20))
@@ -75,17 +67,14 @@ def test_a_prior_without_spread_gives_no_verdict_on_a_dataset():
     assert found[0].low < 0 < found[0].high
     assert [test.p for test in found[1:]] == [1.0] * 5
     assert min(test.standard_error for test in found[1:]) > 0.04
+    assert mean_test([[0.0] * 3] * 4, [[np.zeros((3, 20))]] * 4).p is None, "no spread anywhere"
 
 
-def test_each_dataset_is_tested_like_the_mean_of_one():
+def test_one_dataset_is_tested_and_scored_like_the_mean_of_one():
     draw = np.random.default_rng(2)
     table = draw.integers(-1, 2, (3, 40)).astype(float)
-    (found,) = dataset_tests([table.mean(1)], [[table]], added=0.0)
-    assert found == mean_test([table.mean(1)], [[table]])
-
-
-def test_a_score_on_one_dataset_is_the_average_over_it():
-    right = np.random.default_rng(3).random((3, 90)) < 0.8
+    assert dataset_tests([table.mean(1)], [[table]], added=0.0) == [mean_test([table.mean(1)], [[table]])]
+    right = draw.random((3, 90)) < 0.8
     assert estimates_of(noise_of([right])) == [estimate_of(noise_of([right]))]
 
 

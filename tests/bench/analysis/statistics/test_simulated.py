@@ -1,6 +1,5 @@
-"""Simulations with known truth: coverage, false findings and power."""
+"""Simulations with known truth: coverage and level of tests of means."""
 
-import itertools
 import math
 
 import numpy as np
@@ -8,19 +7,6 @@ import pytest
 from scipy.special import ndtr
 
 from bench.analysis.statistics import crossed, mean_tests, products
-from bench.analysis.statistics.hypothesis_tests import holm, rank_ranges
-from bench.analysis.statistics.intervals import student_t
-
-
-@pytest.mark.parametrize("n", [3, 5])
-def test_students_interval_covers(n):
-    draws = np.random.default_rng(0).normal(size=(4000, n))
-    covered = [abs(e.mean) <= e.half_width for e in (student_t(list(row)) for row in draws)]
-    assert 0.93 <= np.mean(covered) <= 0.97
-
-
-def slow(*values):
-    return pytest.param(*values, marks=pytest.mark.slow)
 
 
 def test_grouped_t_covers_and_keeps_its_level():
@@ -35,15 +21,7 @@ def test_grouped_t_covers_and_keeps_its_level():
 
 
 @pytest.mark.parametrize(
-    ("datasets", "seeds", "seed_effect", "noise"),
-    [
-        (2, 2, 0.1, 0.5),
-        slow(2, 2, 0.0, 0.5),
-        (3, 2, 0.0, 0.8),
-        *(slow(*case) for case in [(2, 2, 0.3, 0.5), (3, 3, 0.2, 0.5), (11, 2, 0.1, 0.5), (11, 3, 0.1, 0.5)]),
-        (2, 2, 0.0, 0.0),
-        slow(11, 1, 0.0, 0.0),
-    ],
+    ("datasets", "seeds", "seed_effect", "noise"), [(2, 2, 0.1, 0.5), (3, 2, 0.0, 0.8), (2, 2, 0.0, 0.0)]
 )
 def test_the_average_over_datasets_covers_other_seeds_and_images(datasets, seeds, seed_effect, noise):
     """Two methods on the same images, two class halves a dataset. Without noise both are deterministic."""
@@ -72,21 +50,3 @@ def test_the_average_over_datasets_covers_other_seeds_and_images(datasets, seeds
         covered.append(found.low <= truth <= found.high)
     error = math.sqrt(0.95 * 0.05 / repeats)
     assert 0.94 - 2 * error <= np.mean(covered) <= 0.96 + 2 * error
-
-
-def test_equal_methods_are_falsely_ordered_in_at_most_5_percent():
-    """Four equal methods, eleven datasets, three seeds: an order is false as soon as one range is not 1-4."""
-    draw = np.random.default_rng(6)
-    names, false_orders, worlds = "abcd", 0, 800
-    for _ in range(worlds):
-        scores = draw.normal(size=(4, 11, 3)) * 0.01
-        pairs = list(itertools.combinations(range(4), 2))
-        a, b = zip(*pairs, strict=True)
-        tests = mean_tests([crossed(scores[:, dataset], [], a, b) for dataset in range(11)])
-        adjusted = holm([test.p for test in tests])
-        better = {
-            (names[i], names[j]) if test.mean > 0 else (names[j], names[i]): bool(p <= 0.05)
-            for (i, j), test, p in zip(pairs, tests, adjusted, strict=True)
-        }
-        false_orders += any(str(found) != "1–4" for found in rank_ranges(names, better))
-    assert false_orders / worlds <= 0.05

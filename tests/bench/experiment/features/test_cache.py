@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from parity_kit import tiny_backbone
 from sweep_requests import sweep_over
-from typer.testing import CliRunner
 
-from bench.cli.app import app
 from bench.context import RunContext
 from bench.errors import CacheError, UsageError
 from bench.experiment.features import cache_folder as cache
@@ -65,34 +64,29 @@ def test_reading_features_marks_their_shard_as_used(tmp_path: Path) -> None:
     assert sorted(p.stat().st_mtime > 1 for p in paths) == [False, True]
 
 
-def test_verify_finds_damage_and_only_damage(tmp_path: Path) -> None:
+def test_verify_finds_damage_and_only_damage(tmp_path: Path, etl: Any) -> None:
     paths = fill(tmp_path, "aa-fp32", 3)
     paths[1].write_bytes(paths[1].read_bytes()[:-3])
     assert damaged_files(tmp_path) == [paths[1]]
-    verify = CliRunner().invoke(app, ["doctor", "cache", "verify", "--cache", str(tmp_path)])
-    assert verify.exit_code == 1
+    assert etl("doctor", "cache", "verify", "--cache", tmp_path)[0] == 1
     assert not paths[1].exists()
-    assert CliRunner().invoke(app, ["doctor", "cache", "verify", "--cache", str(tmp_path)]).exit_code == 0
+    assert etl("doctor", "cache", "verify", "--cache", tmp_path)[0] == 0
 
 
-def test_clear_takes_one_backbone_or_all(tmp_path: Path) -> None:
+def test_clear_takes_one_backbone_or_all(tmp_path: Path, etl: Any) -> None:
     fill(tmp_path, "aa-fp32", 2)
     fill(tmp_path, "bb-fp32", 2)
     assert cache.clear_cache(tmp_path, "aa") > 0
     assert [c.blocks for c in cache.cache_info(tmp_path)] == [0, 2]
     with pytest.raises(CacheError, match="begins with 'zz'.*aa-fp32, bb-fp32"):
         cache.clear_cache(tmp_path, "zz")
-    cleared = CliRunner().invoke(app, ["doctor", "cache", "clear", "--cache", str(tmp_path)])
-    assert cleared.exit_code == 0
+    assert etl("doctor", "cache", "clear", "--cache", tmp_path)[0] == 0
     assert sum(c.bytes for c in cache.cache_info(tmp_path)) == 0
 
 
-@pytest.mark.parametrize(("text", "size"), [("500", 500), ("2K", 2048), ("1.5M", 3 * 2**19), ("20GiB", 20 * 2**30)])
-def test_sizes_are_read(text: str, size: int) -> None:
-    assert cache.parse_size(text) == size
-
-
-def test_a_size_that_is_none_is_refused() -> None:
+def test_sizes_are_read_or_refused() -> None:
+    sizes = {"500": 500, "2K": 2048, "1.5M": 3 * 2**19, "20GiB": 20 * 2**30}
+    assert {text: cache.parse_size(text) for text in sizes} == sizes
     with pytest.raises(UsageError, match="Size 'much' .* 500M or 20G"):
         cache.parse_size("much")
 

@@ -166,3 +166,24 @@ def test_no_bit_of_a_run_depends_on_what_is_stored(
     n_test = sum(score["n"] for score in outcomes[0][0])
     assert counts[0] == counts[1]
     assert counts[0] - counts[2] == n_test, "training images only"
+
+
+def test_rendered_views_are_kept_while_there_is_room_whatever_the_threads() -> None:
+    views = RenderedViews(32, limit=10 * 32 * 32 * 3)
+    images = NoiseImages()
+
+    def ask() -> None:
+        for sample in SAMPLES:
+            (view,) = views.get_all(images, sample.key, [CENTER_VIEW])
+            assert view.shape == (32, 32, 3)
+
+    workers = [Thread(target=ask) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    before = len(images.loaded)
+    views.get_all(images, SAMPLES[-1].key, [CENTER_VIEW])
+    assert len(images.loaded) == before
+    views.get_all(images, SAMPLES[0].key, [CENTER_VIEW])
+    assert len(images.loaded) == before + 1

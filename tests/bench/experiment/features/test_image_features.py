@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,14 @@ from torch import Tensor
 from bench.errors import CacheError
 from bench.experiment.features import feature_blocks
 from bench.experiment.features.feature_blocks import BlockFolder, address, read_block
-from bench.experiment.features.frozen_features import FeatureStore
+from bench.experiment.features.frozen_features import (
+    ENCODE_BATCH,
+    FeatureStore,
+    encode_padded,
+    fitting_pass,
+    images_per_pass,
+    pass_arithmetic,
+)
 from methods import Backbone, Precision
 
 
@@ -29,15 +37,13 @@ def plain(positions: Sequence[int] = range(20)) -> Tensor:
         return tiny_backbone().encode_image(images("test")[list(positions)])
 
 
-def test_features_are_those_of_the_tower(tmp_path: Path) -> None:
-    features = FeatureStore(tiny_backbone(), tmp_path).get(ADDRESSES, CountingPixels())
-    torch.testing.assert_close(features, plain(), atol=1e-6, rtol=1e-6)
-
-
-def test_a_second_request_computes_nothing_in_this_process_or_the_next(tmp_path: Path) -> None:
+def test_features_are_those_of_the_tower_and_a_second_request_computes_nothing_in_this_process_or_the_next(
+    tmp_path: Path,
+) -> None:
     pixels = CountingPixels()
     store = FeatureStore(tiny_backbone(), tmp_path)
     cold = store.get(ADDRESSES, pixels)
+    torch.testing.assert_close(cold, plain(), atol=1e-6, rtol=1e-6)
     assert sorted(pixels.asked) == list(range(20))
     again = CountingPixels()
     assert torch.equal(store.get(ADDRESSES, again), cold)
@@ -89,23 +95,18 @@ def test_any_other_part_of_the_address_misses(tmp_path: Path, changed: str) -> N
     assert pixels.asked == [0]
 
 
-def shard_file(folder: Path) -> Path:
-    (path,) = folder.rglob("*.safetensors")
-    return path
-
-
-@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "foreign"])
-def test_a_damaged_shard_is_computed_again(tmp_path: Path, damage: str) -> None:
+def test_a_damaged_shard_is_computed_again(tmp_path: Path) -> None:
     cold = FeatureStore(tiny_backbone(), tmp_path).get(ADDRESSES, CountingPixels())
-    path = shard_file(tmp_path)
+    (path,) = tmp_path.rglob("*.safetensors")
     content = path.read_bytes()
     flipped = content[:-9] + bytes([content[-9] ^ 1]) + content[-8:]
-    path.write_bytes({"cut": content[:-100], "flipped": flipped, "empty": b"", "foreign": b"<html>"}[damage])
-    assert read_block(path) is None
-    pixels = CountingPixels()
-    assert torch.equal(FeatureStore(tiny_backbone(), tmp_path).get(ADDRESSES, pixels), cold)
-    assert len(pixels.asked) == 20
-    assert read_block(path) is not None, "the shard was replaced"
+    for damaged in (content[:-100], flipped, b"", b"<html>"):
+        path.write_bytes(damaged)
+        assert read_block(path) is None
+        pixels = CountingPixels()
+        assert torch.equal(FeatureStore(tiny_backbone(), tmp_path).get(ADDRESSES, pixels), cold)
+        assert len(pixels.asked) == 20
+        assert read_block(path) is not None, "the shard was replaced"
 
 
 def test_a_writer_that_dies_leaves_no_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,3 +175,43 @@ def test_features_are_computed_here_if_the_other_process_takes_too_long(
         features = store.get(ADDRESSES, pixels)
     assert torch.equal(features, FeatureStore(tiny_backbone(), None).get(ADDRESSES, CountingPixels()))
     assert len(pixels.asked) == 20
+
+
+# The size of a pass
+
+
+def test_the_cpu_keeps_its_size_and_its_address() -> None:
+    assert images_per_pass(tiny_backbone()) == ENCODE_BATCH == 32
+    assert pass_arithmetic(tiny_backbone()) == "fp32"
+
+
+@pytest.mark.parametrize(
+    ("tower", "tokens", "width", "size"),
+    [
+        ("ViT-B-32", 50, 768, 256),
+        ("ViT-B-16", 197, 768, 128),
+        ("ViT-L-14", 257, 1024, 64),
+        ("ViT-L-14-336", 577, 1024, 32),
+        ("a tower too large for the limit", 10_000, 4096, 32),
+        ("ViT-tiny", 17, 64, 256),
+    ],
+)
+def test_a_gpu_takes_more_images_of_a_smaller_tower(tower: str, tokens: int, width: int, size: int) -> None:
+    assert fitting_pass(tokens, width) == size, tower
+
+
+def test_padding_is_neither_returned_nor_counted() -> None:
+    backbone = tiny_backbone()
+    before = backbone.passes.image
+    seen: list[torch.Size] = []
+
+    def tower(pixels: torch.Tensor) -> torch.Tensor:
+        seen.append(pixels.shape)
+        return pixels.flatten(1)[:, :3].double()
+
+    some = images("test")[:5]
+    found = encode_padded(backbone, some, tower, Fraction(1, 2), 8)
+    assert torch.equal(found, some.flatten(1)[:, :3])
+    assert found.dtype == torch.float32
+    assert seen[0][0] == 8
+    assert backbone.passes.image - before == -Fraction(3, 2)

@@ -63,29 +63,35 @@ def specs_of(
     protocol: EvalProtocol, dataset: str = "toy", methods: Sequence[str] = METHODS, **options: object
 ) -> list[ExperimentSpec]:
     if protocol is EvalProtocol.FEW_SHOT and methods is METHODS:
-        options |= {"overrides": ["cross_modal.recipe.steps=5"]}
+        options |= {"overrides": ["cross_modal.recipe.steps=5", 'timo.templates=["own"]', 'timo_s.templates=["own"]']}
     options |= {"protocol": protocol, "recipe": "demo", "shots": (4,), "seeds": (1,)}
     return list(expand(sweep_over(methods, [dataset], ["features.toy-clip"], **options)).specs)
 
 
 @pytest.mark.parametrize("protocol", [EvalProtocol.FEW_SHOT, EvalProtocol.BASE_TO_NEW])
-def test_each_of_two_datasets_gives_what_it_gives_alone(
+def test_every_method_on_stored_features_gives_beside_other_datasets_what_it_gives_alone(
     protocol: EvalProtocol, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with imported(tmp_path / "alone", monkeypatch, TOY):
         specs = specs_of(protocol)
-        alone = {spec.method: outcome(runner.run_experiment(spec, RunContext())) for spec in specs}
+        alone = {spec.method: runner.run_experiment(spec, RunContext()) for spec in specs}
         difficulty = [one.measures for one in runner.measure_difficulty("features.toy-clip", "toy", RunContext())]
     assert {"zero_shot", "gda", "clip_adapter", "apex_on:clip_adapter"} <= set(alone)
-    for partner in ("a_partner", "z_partner"):
-        other = bundle(partner, PARTNER_NAMES, seed=2)
-        with imported(tmp_path / partner, monkeypatch, TOY, other):
-            assert specs_of(protocol) == specs
-            for spec in specs:
-                found = outcome(runner.run_experiment(spec, RunContext()))
-                assert found == alone[spec.method], f"{spec.method} with {partner}"
-            records = runner.measure_difficulty("features.toy-clip", "toy", RunContext())
-            assert [one.measures for one in records] == difficulty
+    assert protocol is not EvalProtocol.FEW_SHOT or {"timo", "timo_s", "cross_modal"} <= set(alone)
+    for spec in specs:
+        cost = alone[spec.method][0].cost
+        assert cost is not None
+        assert cost.image_passes == cost.prompted_image_passes == cost.text_passes == 0
+        assert cost.shared_image_passes is cost.shared_eval_seconds is None
+        if spec.recipe:
+            assert (spec.recipe["name"].endswith("stored features"), spec.recipe["augment"]) == (True, False)
+    first, last = (bundle(name, PARTNER_NAMES, seed=2) for name in ("a_partner", "z_partner"))
+    with imported(tmp_path / "beside others", monkeypatch, first, TOY, last):
+        assert specs_of(protocol) == specs
+        for spec in specs:
+            assert outcome(runner.run_experiment(spec, RunContext())) == outcome(alone[spec.method]), spec.method
+        records = runner.measure_difficulty("features.toy-clip", "toy", RunContext())
+        assert [one.measures for one in records] == difficulty
 
 
 @pytest.mark.parametrize("protocol", [EvalProtocol.CROSS_DATASET, EvalProtocol.DOMAIN_GENERALIZATION])

@@ -47,8 +47,7 @@ def test_no_cost_depends_on_the_order_of_runs(tmp_path: Path) -> None:
     assert all(first[method].shared_image_passes for method in METHODS[:2])
     assert first["tip_adapter"].image_passes == first["tip_adapter_f"].image_passes == 0
     assert part(costs(METHODS[::-1], tmp_path / "0"), "shared") == part(first, "shared"), "stored features"
-    for order in (METHODS[::-1], (*METHODS[1:], METHODS[0])):
-        assert part(costs(order, tmp_path / order[0]), "passes") == part(first, "passes"), "an empty cache"
+    assert part(costs(METHODS[::-1], tmp_path / "1"), "passes") == part(first, "passes"), "an empty cache"
 
 
 @pytest.mark.parametrize("again", [True, False])

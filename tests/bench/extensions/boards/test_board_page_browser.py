@@ -6,24 +6,21 @@ import pytest
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 from chromium import serious_findings
-from simulated_submissions import FACTS, Draft, simulated_run
+from simulated_submissions import FACTS, Draft, simulated_run, state_repeated
 
 from bench.extensions.boards import build_board
-from bench.extensions.boards.repeated_runs import write_repeated
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory, only_tab):
     place = tmp_path_factory.mktemp("board")
     (place / "README.md").write_text("# Small towers <first>\n\n# Another heading\n")
-    runs = [simulated_run(seed=seed) for seed in (1, 2, 3)]
-    Draft(runs, FACTS.model_copy(update={"notes": "With thanks."})).write(place / "submissions" / "one")
-    more = [*(simulated_run("clip_adapter", seed) for seed in (1, 2, 3)), simulated_run("zero_shot")]
-    Draft(more, FACTS).write(place / "submissions" / "two")
-    _, reports = build_board(place / "submissions", place / "site", images=False)
-    for report in reports:
-        outcomes = dict.fromkeys(report.methods, "rounding")
-        write_repeated(place / "verified" / "submissions", report.name, report.digest, "secret", outcomes)
+    first = [simulated_run(seed=seed) for seed in (1, 2, 3)]
+    second = [*(simulated_run("clip_adapter", seed) for seed in (1, 2, 3)), simulated_run("zero_shot")]
+    thanks = FACTS.model_copy(update={"notes": "With thanks."})
+    for name, runs, facts in (("one", first, thanks), ("two", second, FACTS)):
+        outcomes = {record.run_id: "rounding" for record, _ in runs}
+        state_repeated(Draft(runs, facts).write(place / "submissions" / name), outcomes)
     path, _ = build_board(place / "submissions", place / "site", images=False)
     only_tab.reset()
     only_tab.size(1440, 900)

@@ -14,18 +14,15 @@ import pytest
 from hostile_submissions import failed_run
 from limited import limited
 from page_data import block_of, everything_of
-from simulated_submissions import FACTS, Draft, honest_runs, simulated_run
-from tiny_runs import spec_of
+from simulated_submissions import FACTS, Draft, honest_runs, simulated_run, state_repeated
+from tiny_runs import finished, spec_of
 
-from bench.context import RunContext
-from bench.experiment.runner import run_experiment
 from bench.extensions.boards import verify_board
 from bench.extensions.boards.check import SubmissionReport
 from bench.extensions.boards.errors import BoardError
 from bench.extensions.boards.page import UNMARKED
 from bench.extensions.boards.publishing import build_board
-from bench.extensions.boards.repeated_runs import read_repeated, repeated_folder, repeated_text, write_repeated
-from bench.extensions.boards.submission import open_submission
+from bench.extensions.boards.repeated_runs import read_repeated, repeated_text, write_repeated
 from bench.extensions.boards.verify import draw_runs
 
 Board = tuple[Path, list[SubmissionReport]]
@@ -39,20 +36,14 @@ def rows(page: Path) -> dict[str, dict[str, Any]]:
     return {method["key"]: method for method in setting["methods"]}
 
 
-def repeated(folder: Path, outcomes: dict[str, str]) -> None:
-    """Write outcomes of repeated runs of a submission."""
-    submission = open_submission(folder)
-    write_repeated(repeated_folder(folder.parent), submission.name, submission.digest, "secret", outcomes)
-
-
 @pytest.fixture(scope="module")
 def board(tmp_path_factory: pytest.TempPathFactory) -> Board:
     """Two submissions, of which the second has a run of the first with other predictions; four runs were repeated."""
     place = tmp_path_factory.mktemp("board")
     coop, tip_adapter = ([simulated_run(name, seed)[0].run_id for seed in (1, 2)] for name in ("coop", "tip_adapter"))
     outcomes = {coop[0]: "identical", coop[1]: "rounding", tip_adapter[0]: "different"}
-    repeated(Draft().write(place / "submissions" / "first"), outcomes)
-    repeated(Draft(MINE, SECOND).write(place / "submissions" / "second"), {MINE[3][0].run_id: "different"})
+    state_repeated(Draft().write(place / "submissions" / "first"), outcomes)
+    state_repeated(Draft(MINE, SECOND).write(place / "submissions" / "second"), {MINE[3][0].run_id: "different"})
     shutil.rmtree(place / "runs-of")
     return build_board(place / "submissions", place / "site", images=False)
 
@@ -82,7 +73,7 @@ def test_refused_submissions_are_named_and_their_runs_are_not_on_the_board(tmp_p
     stolen = [(simulated_run("clip_adapter")[0], honest_runs()[0][1])]
     Draft(stolen, SECOND).write(tmp_path / "submissions" / "thief")
     forged = simulated_run("tip_adapter")
-    repeated(Draft([forged]).write(tmp_path / "submissions" / "forged"), {forged[0].run_id: "invalid"})
+    state_repeated(Draft([forged]).write(tmp_path / "submissions" / "forged"), {forged[0].run_id: "invalid"})
     Draft([simulated_run()]).write(tmp_path / "submissions" / "honest")
     page, reports = build_board(tmp_path / "submissions", tmp_path / "site", images=False)
     assert {report.name: report.accepted for report in reports} == {"forged": False, "honest": True, "thief": False}
@@ -156,7 +147,7 @@ def test_two_boards_in_one_folder_share_nothing(tmp_path: Path) -> None:
     """Both boards have a submission of the same name."""
     asks = FACTS.model_copy(update={"verify": True, "submitted": datetime.now(UTC)})
     for name, method in (("first", "zero_shot"), ("second", "text_adapter")):
-        record, predictions = run_experiment(spec_of(method), RunContext())
+        record, predictions = finished(spec_of(method))
         Draft([(record, list(predictions))], asks).write(tmp_path / name / "our-lab")
         shutil.rmtree(tmp_path / "runs-of")
     boards = [tmp_path / "first", tmp_path / "second"]

@@ -1,4 +1,4 @@
-"""Honest submissions are accepted, and what was checked and noticed is reported."""
+"""Honest submissions are accepted, hostile ones refused, and what was checked and noticed is reported."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 from fake_runner import rescored
-from hostile_submissions import all_right
+from hostile_submissions import HOSTILE, all_right
 from simulated_submissions import FACTS, Draft, Run, honest_runs, oracle_of, simulated_run
 
 import bench
 from bench.context import RunContext
 from bench.experiment.task import declared_task
 from bench.extensions.boards import check, submit_runs
-from bench.extensions.boards.check import Checks, SubmissionReport
+from bench.extensions.boards.check import KNOWN_WEIGHTS, Checks, SubmissionReport
 from bench.extensions.boards.data_checks import DataChecks, DataVerdict, Level, listed_splits
 from bench.results.shards import Shard, Shards
+from methods import load_backbone, parse_backbone
 
 PUBLISHED = simulated_run()[0].spec
 Judge = Callable[..., SubmissionReport]
@@ -180,6 +181,15 @@ def test_true_labels_are_those_of_earlier_runs_of_the_task_without_data(judge: J
     assert judge(theirs, name="honest").accepted, "a refused submission says nothing about labels"
 
 
+def test_a_refused_submission_says_nothing_about_labels(judge: Judge) -> None:
+    """Its first run contradicts nothing that is known so far, the other has classes that the dataset lacks."""
+    runs = [of_spec(simulated_run(method), dataset="dtd") for method in ("coop", "clip_adapter")]
+    first, (record, (item,)) = sorted(runs, key=lambda run: run[0].run_id)
+    impossible = record.model_copy(update={"scores": [rescored(item, 1000)]}), [item]
+    assert not judge(all_right(first), impossible, name="forged").accepted
+    assert judge(of_spec(simulated_run("tip_adapter"), dataset="dtd"), name="honest").accepted
+
+
 def test_weights_are_those_of_earlier_runs_on_the_backbone(judge: Judge) -> None:
     mine, theirs = (of_spec(simulated_run(method), backbone="ViT-B-16.openai") for method in ("coop", "clip_adapter"))
     assert judge(mine, name="first").accepted
@@ -198,6 +208,30 @@ def test_weights_are_those_of_earlier_runs_on_the_backbone(judge: Judge) -> None
 def test_what_a_page_shows_is_bounded(judge: Judge, monkeypatch: pytest.MonkeyPatch, limit: str, said: str) -> None:
     monkeypatch.setattr(check, limit, 2)
     assert said in " ".join(judge(*honest_runs(seeds=1)).refusals)
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_a_hostile_submission_is_refused_for_its_reason(tmp_path: Path, what: str) -> None:
+    hostile = HOSTILE[what]
+    folder = tmp_path / "submissions" / "lab"
+    hostile.write(folder)
+    before = sorted(tmp_path.rglob("*"))
+    report = Checks(tmp_path / "runs", None).add(folder.with_name(hostile.name))
+    assert not report.accepted
+    assert hostile.said in " | ".join(report.refusals)
+    assert all(text.isprintable() and len(text) < 1500 and "<script" not in text for text in report.refusals)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_submission_that_adds_nothing_is_refused(judge: Judge) -> None:
+    assert judge(*honest_runs(), name="first").accepted
+    (refusal,) = judge(*honest_runs(), name="second").refusals
+    assert refusal == "all of its runs are on the board already, so it adds nothing"
+
+
+def test_the_known_weights_are_those_of_the_included_backbone() -> None:
+    ((slug, digest),) = KNOWN_WEIGHTS.items()
+    assert load_backbone(parse_backbone(slug)).digest == digest
 
 
 @pytest.mark.slow  # `test_honest_submissions_have_no_remark` checks simulated runs

@@ -69,12 +69,6 @@ def test_a_failure_says_what_is_wrong_and_what_to_do(etl: Any, climbing: Any) ->
     assert {check["check"] for check in found["checks"]} == set(CHECKS)
 
 
-def test_an_unknown_method_is_refused_with_near_misses(etl: Any) -> None:
-    code, out, err = etl("methods", "check", "task_rse")
-    assert (code, out) == (2, "")
-    assert err.startswith("error: Unknown method 'task_rse'.")
-
-
 def careless(in_loss: Callable[[Any], float], in_classifier: Callable[[Any], Any]) -> Subject:
     """A method with mistakes that are made when a batch is given."""
 

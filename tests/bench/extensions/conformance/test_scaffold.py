@@ -1,10 +1,9 @@
-"""A begun method works as it is, in a checkout and as a package of its own."""
+"""A begun method works as it is, in a checkout and as one file anywhere else."""
 
 from __future__ import annotations
 
 import importlib.util
 import sys
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,8 @@ import pytest
 from bench.errors import UsageError
 from bench.extensions.conformance import CheckOutcome, Subject, run_checks
 from bench.extensions.conformance.new_method import scaffold
+from bench.results import Shards, add_method_file, known_methods
+from datasets_registry import METHOD_FILES_VARIABLE, BenchError
 from methods import METHODS, Family
 
 
@@ -41,8 +42,7 @@ def loaded(path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_a_begun_method_passes_every_check_but_its_placeholders(
     checkout: Path, family: Family, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files, package = scaffold("my_method", family, checkout)
-    assert package is None
+    files = scaffold("my_method", family, checkout)
     assert [str(path.relative_to(checkout)) for path in files] == [
         "methods/my_method.py",
         "tests/methods/test_my_method.py",
@@ -60,7 +60,7 @@ def test_a_begun_method_passes_every_check_but_its_placeholders(
 
 @pytest.mark.parametrize("family", ["feature adapter", "classifier"])
 def test_its_test_passes_as_it_is(checkout: Path, family: Family, monkeypatch: pytest.MonkeyPatch) -> None:
-    files, _ = scaffold("my_method", family, checkout)
+    files = scaffold("my_method", family, checkout)
     loaded(files[0], monkeypatch)
     text = files[1].read_text().replace("from methods.my_method import", "from my_method import")
     names: dict[str, Any] = {"__name__": "test_my_method"}
@@ -69,14 +69,49 @@ def test_its_test_passes_as_it_is(checkout: Path, family: Family, monkeypatch: p
     names["test_it_passes_the_checks_of_every_method"]("it_runs")
 
 
-def test_elsewhere_it_is_a_package_with_an_entry_point(tmp_path: Path) -> None:
-    _, package = scaffold("my_method", "text prompt", tmp_path)
-    assert package == tmp_path / "etl-bench-my-method"
-    project = tomllib.loads((package / "pyproject.toml").read_text())
-    points = project["project"]["entry-points"]["clip_etl_bench.methods"]
-    assert points == {"my_method": "etl_bench_my_method.my_method"}
-    assert (package / "etl_bench_my_method" / "my_method.py").is_file()
-    assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ["etl_bench_my_method"]
+def test_elsewhere_it_is_one_file_that_a_sweep_and_its_workers_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, etl: Callable[..., tuple[int, str, str]]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(METHOD_FILES_VARIABLE, "")
+    monkeypatch.setattr(METHODS, "_entries", dict(METHODS.entries))
+    code, out, _ = etl("methods", "new", "my_method", "--family", "classifier")
+    assert (code, out.splitlines()[0]) == (0, "my_method.py")
+    assert "`etl-bench methods check ./my_method.py`" in out
+    command = "run -m ./my_method.py,zero_shot -d spectrum_basic:test=6 -b ViT-tiny.random --protocol few-shot --json"
+    code, out, err = etl(*command.split(), "--shots", "2", "--seeds", "1", "--jobs", "1")
+    assert code == 0, err
+    shards = Shards(Path("runs"))
+    records = {record.spec.method: record for record in map(shards.record, shards.scan()) if record}
+    assert set(records) == {"my_method", "zero_shot"}
+    digest = records["my_method"].provenance.method_digest
+    assert digest == known_methods().get("my_method").source_digest != ""
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("import torc", "line 1 cannot be imported: ModuleNotFoundError"),
+        ("x = 1", "must register one method"),
+        (None, "There is no file"),
+    ],
+)
+def test_a_file_without_a_method_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, reason: str
+) -> None:
+    monkeypatch.setenv(METHOD_FILES_VARIABLE, "")
+    if text is not None:
+        (tmp_path / "mine.py").write_text(text)
+    with pytest.raises(BenchError, match=reason):
+        add_method_file(tmp_path / "mine.py")
+
+
+def test_a_file_cannot_take_the_name_of_a_method_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(METHOD_FILES_VARIABLE, "")
+    (file,) = scaffold("mine", "cache", tmp_path)
+    file.write_text(file.read_text().replace('name="mine"', 'name="coop"'))
+    with pytest.raises(BenchError, match="'coop' is registered twice"):
+        add_method_file(file)
 
 
 @pytest.mark.parametrize("name", ["MyMethod", "2sfs", "my-method", "class", ""])
@@ -101,10 +136,4 @@ def test_the_command_says_what_it_wrote_and_what_comes_next(
     monkeypatch.chdir(tmp_path)
     code, out, _ = etl("methods", "new", "mine", "--family", "cache")
     assert code == 0
-    assert out.splitlines()[-2:] == [
-        "next: pip install --editable etl-bench-mine",
-        "next: edit the places marked EDIT, then run `etl-bench methods check mine`",
-    ]
-    code, _, err = etl("methods", "new", "other", "--family", "cash")
-    assert code == 2
-    assert "Did you mean 'cache'?" in err
+    assert out.splitlines()[-1] == "next: edit the places marked EDIT, then run `etl-bench methods check ./mine.py`"

@@ -61,15 +61,6 @@ def test_import_reports_scores_and_what_is_not_proved(etl, ids, place: Path, tmp
     assert "0 runs added, 1 already known" in etl(*words, str(tmp_path / "new"))[1]
 
 
-def test_a_wrong_file_is_one_line_and_adds_nothing(etl, place: Path, tmp_path: Path) -> None:
-    path = tmp_path / "wrong.npz"
-    path.write_text("{}\n")
-    code, out, err = etl("runs", "import-predictions", str(path), "--runs", str(tmp_path / "new"))
-    assert (code != 0, out, err.count("\n")) == (True, "", 1)
-    assert f"{path} is not a file of predictions" in err
-    assert not (tmp_path / "new").exists()
-
-
 # --- everything that reads runs ---------------------------------------------------------------------------------------
 
 

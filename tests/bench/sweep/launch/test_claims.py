@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
@@ -49,6 +50,15 @@ def test_processes_of_other_machines_are_not_visible(change: dict[str, str]):
     assert replace(Process.current(), **change).alive is None
 
 
+def raising(code: int) -> Callable[..., None]:
+    """In place of a function of the system: it fails with that code."""
+
+    def fail(*_args: object, **_kwargs: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    return fail
+
+
 def beats_of(runs: Path, name: str) -> int:
     (item,) = [item for item in living(runs) if item.name == name]
     return item.beat
@@ -70,11 +80,8 @@ def test_a_folder_that_cannot_be_written_is_an_error_at_once(tmp_path: Path):
 
 
 def test_beats_that_cannot_be_written_do_not_end_the_work(tmp_path: Path, monkeypatch):
-    def full(*_args: object, **_kwargs: object) -> None:
-        raise OSError(28, "No space left")
-
     with Claims(tmp_path, "sweep") as claims:
-        monkeypatch.setattr("bench.sweep.launch.claims.write_atomically", full)
+        monkeypatch.setattr("bench.sweep.launch.claims.write_atomically", raising(errno.ENOSPC))
         claims.update(done=3)
 
 
@@ -140,11 +147,6 @@ def rush(folder: Path, many: int) -> list[int]:
     return winners
 
 
-def test_of_many_processes_at_once_one_gets_the_claim(tmp_path: Path):
-    assert len(rush(tmp_path, 8)) == 1
-    assert [path.name for path in (tmp_path / "claims").iterdir()] == [], "nothing stays"
-
-
 @cache
 def dead_process_once() -> Process:
     return dead_process()
@@ -160,9 +162,11 @@ def test_the_claim_of_a_process_that_died_here_is_free_once_somebody_says_so(two
 
 def test_of_many_processes_that_take_over_a_claim_one_gets_it(tmp_path: Path):
     """The claim of the new holder must not be taken for that of the dead one."""
+    assert len(rush(tmp_path, 8)) == 1, "of nobody"
     for _ in range(40):
         write_claim(tmp_path, "r", "dead", dead_process_once())
         assert len(rush(tmp_path, 4)) == 1
+    assert [path.name for path in (tmp_path / "claims").iterdir()] == [], "nothing stays"
 
 
 def test_the_claim_of_another_machine_is_free_when_its_beat_stands_still(tmp_path: Path):
@@ -205,10 +209,7 @@ def test_a_damaged_claim_is_valid_until_the_timeout(tmp_path: Path):
 
 @pytest.mark.parametrize("code", [errno.EPERM, errno.ENOSYS])
 def test_without_hard_links_the_name_is_still_taken_by_one(code: int, two, monkeypatch):
-    def no_links(*_args: object) -> None:
-        raise OSError(code, "no links here")
-
-    monkeypatch.setattr(os, "link", no_links)
+    monkeypatch.setattr(os, "link", raising(code))
     a, b = two
     assert a.take("r")
     assert not b.take("r")
@@ -220,11 +221,8 @@ def test_without_hard_links_the_name_is_still_taken_by_one(code: int, two, monke
 def test_claims_need_no_locks_of_the_file_system(two, tmp_path: Path, monkeypatch):
     import fcntl
 
-    def no_locks(*_args: object) -> None:
-        raise OSError(errno.ENOSYS, "Function not implemented")
-
-    monkeypatch.setattr(fcntl, "flock", no_locks)
-    monkeypatch.setattr(fcntl, "lockf", no_locks)
+    monkeypatch.setattr(fcntl, "flock", raising(errno.ENOSYS))
+    monkeypatch.setattr(fcntl, "lockf", raising(errno.ENOSYS))
     a, b = two
     assert a.take("r")
     assert not b.take("r")
@@ -233,11 +231,8 @@ def test_claims_need_no_locks_of_the_file_system(two, tmp_path: Path, monkeypatc
 
 
 def test_a_claim_that_cannot_be_written_is_an_error(two, monkeypatch):
-    def full(*_args: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left")
-
-    monkeypatch.setattr(os, "link", full)
-    monkeypatch.setattr(Path, "open", full)
+    monkeypatch.setattr(os, "link", raising(errno.ENOSPC))
+    monkeypatch.setattr(Path, "open", raising(errno.ENOSPC))
     with pytest.raises(OSError, match="No space left"):
         two[0].take("r")
 

@@ -10,20 +10,23 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
 from fake_runner import make_spec
-from launching import launch
+from launching import error_of, launch, run_tasks, statuses
+from patience import wait_until
 
 from bench.context import RunContext
+from bench.experiment import write_model
+from bench.record import RunStatus
 from bench.results.shards import Shards
 from bench.sweep.launch import worker_logs
 from bench.sweep.launch.claims import living
 from bench.sweep.launch.task_executor import ran_out_of_memory
 from bench.sweep.launch.tasks import Outcome, RunTask, Surroundings
 from bench.sweep.launch.worker import LOGS
+from bench.sweep.launch.worker_limits import kills_for_memory
 from bench.sweep.launch.worker_logs import HEAD, TAIL, exit_error, output_to
 from bench.sweep.progress import worker_rows
 
@@ -32,36 +35,48 @@ def around(runs: Path, **limits) -> Surroundings:
     return Surroundings(runs=runs, context=RunContext(), runner="fake_runner", **limits)
 
 
-def tasks(n: int = 3) -> list[RunTask]:
-    return [RunTask(make_spec(seed=seed)) for seed in range(1, n + 1)]
+ENDS = {
+    "exit": "WorkerDiedError: the run called sys.exit",
+    "hang": "RunTimeoutError: it took longer than the 3 s of --timeout",
+    "leave": "WorkerDiedError: worker ended with exit code 7",
+    "die": "WorkerKilledError: worker died with signal 9 (SIGKILL)",
+}
+"""What a run may do, and the error that is stored of it."""
 
 
-def error_of(runs: Path, task: RunTask) -> str:
-    record = Shards(runs).record(task.spec.run_id)
-    assert record is not None
-    assert record.error is not None
-    return f"{record.error.kind}: {record.error.message}"
-
-
-@pytest.mark.parametrize("jobs", [0, 1])
-def test_a_run_that_hangs_inside_compiled_code_is_stopped(jobs: int, tmp_path: Path, behave):
-    behave(hang=["seed 2"])
-    surroundings = around(tmp_path, timeout=0.7)
-    todo = tasks()
-    summary = launch(surroundings, jobs, todo)
-    assert [item.outcome for item in summary.finished] == [Outcome.OK, Outcome.FAILED, Outcome.OK]
-    assert "0.7 s of --timeout" in summary.failures[0].message
-    assert not summary.failures[0].memory
-    assert error_of(tmp_path, todo[1]).startswith("RunTimeoutError")
-    if jobs:
-        assert "in hang" in (tmp_path / LOGS / f"{todo[1].key}.log").read_text(), "the log says where"
+@pytest.mark.parametrize(("jobs", "ways"), [(0, ["exit", "hang"]), (1, list(ENDS))])
+def test_a_run_that_ends_its_process_or_never_ends_costs_only_itself(
+    jobs: int, ways: list[str], tmp_path: Path, behave
+):
+    behave(chatter=["seed 6"], **{way: [f"seed {seed}"] for seed, way in enumerate(ways, 1)})
+    todo = run_tasks(6)
+    notices: list[str] = []
+    summary = launch(around(tmp_path, timeout=3.0), jobs, todo, on_notice=notices.append)
+    failed = len(ways)
+    assert statuses(tmp_path, todo) == [RunStatus.FAILED] * failed + [RunStatus.OK] * (6 - failed)
+    for way, task in zip(ways, todo, strict=False):
+        assert error_of(tmp_path, task).startswith(ENDS[way])
+    assert {item.task.key: (item.killed, item.memory) for item in summary.failures} == {
+        task.key: (way == "die", False) for way, task in zip(ways, todo, strict=False)
+    }
+    if not jobs:
+        return
+    dead = sorted(text.partition(" during ")[0].removeprefix("A worker ") for text in notices)
+    assert dead == ["died with signal 9 (SIGKILL)"] * 2 + ["ended with exit code 1", "ended with exit code 7"]
+    logs = [(tmp_path / LOGS / f"{task.key}.log").read_text() for task in todo]
+    assert "in hang" in logs[1], "the log says where"
+    assert logs[4] == "a chatty method\n"
+    assert logs[5].startswith("a chatty method\nline 0 ")
+    assert "bytes are left out" in logs[5]
+    assert logs[5].endswith("past Python\n")
+    assert len(logs[5]) <= HEAD + TAIL + 200
 
 
 def test_a_worker_that_cannot_even_end_itself_is_killed(tmp_path: Path, behave, monkeypatch):
     behave(hang=["seed 2"])
     monkeypatch.setattr("bench.sweep.launch.pool.GRACE", -59.3)  # the supervisor acts before the worker does
     notices: list[str] = []
-    summary = launch(around(tmp_path, timeout=60.0), 1, tasks(), method="spawn", on_notice=notices.append)
+    summary = launch(around(tmp_path, timeout=60.0), 1, run_tasks(3), method="spawn", on_notice=notices.append)
     assert [item.outcome for item in summary.finished] == [Outcome.OK, Outcome.FAILED, Outcome.OK]
     assert ["died with signal 9" in notice for notice in notices] == [True]
 
@@ -69,37 +84,13 @@ def test_a_worker_that_cannot_even_end_itself_is_killed(tmp_path: Path, behave, 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits on private memory are Linux's")
 def test_a_run_that_leaks_reaches_its_limit_and_its_worker_is_replaced(tmp_path: Path, behave):
     behave(leak=["seed 2"])
-    todo, attempts = tasks(), []
-    summary = launch(around(tmp_path, memory_bytes=1 << 29), 1, todo, on_finished=attempts.append)
+    todo, attempts = run_tasks(3), []
+    summary = launch(around(tmp_path, memory_bytes=1 << 28), 1, todo, on_finished=attempts.append)
     assert [item.outcome for item in attempts[:3]] == [Outcome.OK, Outcome.FAILED, Outcome.OK]
     assert [item.task.eval_batch for item in attempts[3:]] == [8]
     assert [item.memory for item in attempts] == [False, True, False, True]
     assert [item.task.spec for item in summary.failures] == [todo[1].spec]
     assert "MemoryError" in error_of(tmp_path, todo[1])
-
-
-@pytest.mark.parametrize("jobs", [0, 1])
-def test_a_run_that_calls_sys_exit_has_failed(jobs: int, tmp_path: Path, behave):
-    behave(exit=["seed 2"])
-    surroundings = around(tmp_path)
-    todo = tasks()
-    summary = launch(surroundings, jobs, todo)
-    assert [item.outcome for item in summary.finished] == [Outcome.OK, Outcome.FAILED, Outcome.OK]
-    assert error_of(tmp_path, todo[1]).startswith("WorkerDiedError: the run called")
-
-
-def test_a_run_that_prints_a_million_lines_keeps_a_head_and_a_tail(tmp_path: Path, behave):
-    behave(chatter=["seed 2"])
-    todo = tasks()
-    summary = launch(around(tmp_path), 1, todo)
-    assert summary.failures == []
-    log = tmp_path / LOGS / f"{todo[1].key}.log"
-    text = log.read_text()
-    assert text.startswith("a chatty method\nline 0 ")
-    assert "bytes are left out" in text
-    assert text.endswith("past Python\n")
-    assert log.stat().st_size < 12 * (HEAD + TAIL)
-    assert (tmp_path / LOGS / f"{todo[0].key}.log").read_text() == "a chatty method\n"
 
 
 def test_the_end_of_what_is_printed_past_python_is_kept_too_and_the_file_stays_small(tmp_path: Path, monkeypatch):
@@ -144,13 +135,10 @@ def small_disk(tmp_path: Path):
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
-@pytest.mark.parametrize("jobs", [0, 2])
-def test_a_disk_that_is_really_full_stops_the_sweep_and_loses_nothing(jobs: int, small_disk: Path):
-    todo = tasks(200)
+def test_a_disk_that_is_really_full_stops_the_sweep_and_loses_nothing(small_disk: Path):
+    todo = run_tasks(200)
     (small_disk / "ballast").write_bytes(bytes(150 * 1024))
-    surroundings = around(small_disk)
-    summary = launch(surroundings, jobs, todo)
-    assert summary.unwritten is not None
+    summary = launch(around(small_disk), 2, todo)
     assert "written: No space left" in summary.unwritten.message
     finished = [item.task for item in summary.finished if item.outcome is Outcome.OK]
     assert 0 < len(finished) < 200
@@ -158,26 +146,24 @@ def test_a_disk_that_is_really_full_stops_the_sweep_and_loses_nothing(jobs: int,
     assert all(shards.read(task.spec.run_id) is not None for task in finished)
     assert not list(shards.runs.rglob("*.damaged-*"))
     (small_disk / "ballast").unlink()
-    following = launch(surroundings, 0, [task for task in todo[:20] if shards.status(task.spec.run_id) is None])
-    assert following.unwritten is None
+    left = [task for task in todo if task not in finished][:20]
+    assert [item.outcome for item in launch(around(small_disk), 0, left).finished] == [Outcome.OK] * len(left)
 
 
-@pytest.mark.parametrize("problem", [errno.ENOSPC, errno.EROFS, errno.EDQUOT])
-def test_a_write_that_fails_stops_the_sweep(problem: int, tmp_path: Path, monkeypatch):
+def test_a_write_that_fails_stops_the_sweep(tmp_path: Path, monkeypatch):
     """Where no small file system can be mounted."""
     real = Shards.write
     written: list[str] = []
 
     def write(self, record, predictions=()):
         if len(written) == 2:
-            raise OSError(problem, "the disk says no")
+            raise OSError(errno.EROFS, "the disk says no")
         written.append(record.run_id)
         return real(self, record, predictions)
 
     monkeypatch.setattr(Shards, "write", write)
-    summary = launch(around(tmp_path), 0, tasks(5))
+    summary = launch(around(tmp_path), 0, run_tasks(5))
     assert [item.outcome for item in summary.finished] == [Outcome.OK, Outcome.OK, Outcome.UNWRITTEN]
-    assert summary.unwritten is not None
     assert summary.unwritten.message.endswith("the disk says no")
 
 
@@ -185,53 +171,57 @@ def test_a_write_that_fails_stops_the_sweep(problem: int, tmp_path: Path, monkey
 def test_a_runs_folder_that_is_removed_is_said_to_be_gone_and_is_not_made_again(jobs: int, tmp_path: Path, behave):
     behave(remove=["seed 2"])
     runs = tmp_path / "runs"
-    surroundings = around(runs)
     notices: list[str] = []
-    summary = launch(surroundings, jobs, tasks(5), on_notice=notices.append)
+    summary = launch(around(runs), jobs, run_tasks(5), on_notice=notices.append)
     assert [item.outcome for item in summary.finished] == [Outcome.OK, Outcome.GONE]
     assert notices == [], "no worker died"
-    assert summary.unwritten is not None
     assert summary.unwritten.message.startswith(f"the runs folder {runs} is gone")
     assert not Shards(runs).scan()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
 def test_a_file_that_does_not_fit_is_named(tmp_path: Path):
-    """On a child process, whose files may have 4 KiB at most."""
-    program = f"""
-import resource
-from pathlib import Path
-from launching import launch
-from bench.context import RunContext
-from bench.experiment import write_model
-from bench.sweep.launch.tasks import RunTask, Surroundings
-from fake_runner import make_spec
-runs = Path({str(tmp_path / "runs")!r})
-task = RunTask(make_spec(method="a" * 200, config={{"text": "x" * 6000}}))
-resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
-summary = launch(Surroundings(runs=runs, context=RunContext(), runner="fake_runner"), 0, [task])
-print(summary.unwritten.message)
-try:
-    write_model(runs / "models" / "m.safetensors", bytes(10_000))
-except OSError as error:
-    print(error)
-"""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
-    shard, model = child.stdout.splitlines()
-    assert re.fullmatch(rf"{tmp_path}/runs/shards/\w\w/\w{{16}}\.json cannot be written: File too large", shard)
-    assert str(tmp_path / "runs" / "models" / "m.safetensors") in model
+    import resource
+
+    runs, usual = tmp_path / "runs", resource.getrlimit(resource.RLIMIT_FSIZE)
+    task = RunTask(make_spec(method="a" * 200, config={"text": "x" * 6000}))
+    model = runs / "models" / "m.safetensors"
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, usual[1]))
+    try:
+        summary = launch(around(runs), 0, [task])
+        with pytest.raises(OSError, match=f"File too large.*{model}"):
+            write_model(model, bytes(10_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    shard = rf"{runs}/shards/\w\w/\w{{16}}\.json cannot be written: File too large"
+    assert re.fullmatch(shard, summary.unwritten.message)
     assert not list(tmp_path.rglob("*.tmp"))
 
 
 # --- two sweeps -------------------------------------------------------------------------------------------------------
 
 
-def test_two_sweeps_at_once_do_every_run_once(tmp_path: Path, behave):
+@pytest.fixture
+def two_places(tmp_path: Path):
+    """One folder at two places, as two machines see it, where mounting is permitted; else twice the same place."""
+    places = tmp_path / "first", tmp_path / "second"
+    for place in places:
+        place.mkdir()
+    mount = ["mount", "--bind", *map(str, places)]
+    may_mount = sys.platform == "linux" and shutil.which("mount")
+    if not may_mount or subprocess.run(mount, capture_output=True, check=False).returncode:
+        yield places[0], places[0]
+        return
+    yield places
+    subprocess.run(["umount", "-l", str(places[1])], check=True)
+
+
+def test_two_sweeps_at_once_do_every_run_once(two_places: tuple[Path, Path], tmp_path: Path, behave):
     behave(journal=str(tmp_path / "journal"), sleep=0.02)
-    todo = tasks(24)
-    summaries = []
+    todo, summaries = run_tasks(24), []
     threads = [
-        threading.Thread(target=lambda: summaries.append(launch(around(tmp_path / "runs"), 1, todo))) for _ in range(2)
+        threading.Thread(target=lambda runs=runs: summaries.append(launch(around(runs), 1, todo)))
+        for runs in two_places
     ]
     for thread in threads:
         thread.start()
@@ -241,33 +231,8 @@ def test_two_sweeps_at_once_do_every_run_once(tmp_path: Path, behave):
     assert sorted(begun) == sorted(task.key for task in todo), "each run began once"
     here = [item.here and item.outcome is Outcome.OK for summary in summaries for item in summary.finished]
     assert sum(here) == 24
-    assert list((tmp_path / "runs" / "claims").glob("*.json")) == []
-    assert list((tmp_path / "runs" / "live").iterdir()) == []
-
-
-@pytest.fixture
-def two_mounts(tmp_path: Path):
-    """One folder at two places, as two machines see it."""
-    places = tmp_path / "first", tmp_path / "second"
-    for place in places:
-        place.mkdir()
-    mount = ["mount", "--bind", *map(str, places)]
-    may_mount = sys.platform == "linux" and shutil.which("mount")
-    if not may_mount or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("mounting a folder at a second place is not permitted here")
-    yield places
-    subprocess.run(["umount", "-l", str(places[1])], check=True)
-
-
-def test_two_sweeps_on_two_mounts_of_one_folder_do_every_run_once(two_mounts, tmp_path: Path, behave):
-    behave(journal=str(tmp_path / "journal"), sleep=0.02)
-    todo = tasks(24)
-    threads = [threading.Thread(target=launch, args=(around(place), 1, todo)) for place in two_mounts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted((tmp_path / "journal").read_text().split()) == sorted(task.key for task in todo)
+    assert list((two_places[0] / "claims").glob("*.json")) == []
+    assert list((two_places[0] / "live").iterdir()) == []
 
 
 # --- causes of failures -----------------------------------------------------------------------------------------------
@@ -284,6 +249,17 @@ def test_out_of_memory_errors_are_recognised():
     )
     assert not ran_out_of_memory(RuntimeError("shapes do not match"))
     assert not ran_out_of_memory(ValueError("out of memory"))
+
+
+def test_kills_for_memory_are_those_of_this_container_before_those_of_the_machine(tmp_path: Path) -> None:
+    own, machine = tmp_path / "memory.events", tmp_path / "vmstat"
+    assert kills_for_memory([own, machine]) == 0
+    machine.write_text("nr_free_pages 7\noom_kill 5\n")
+    assert kills_for_memory([own, machine]) == 5
+    own.write_text("low 0\noom 3\noom_kill 2\noom_group_kill 9\n")
+    assert kills_for_memory([own, machine]) == 2
+    own.write_text("oom_kill many\n")
+    assert kills_for_memory([own, machine]) == 5
 
 
 @pytest.mark.parametrize(
@@ -306,9 +282,12 @@ def test_why_a_worker_died(code: int, for_memory: bool, timeout: float | None, k
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGSTOP is of POSIX")
-def test_a_stopped_worker_is_named_by_the_sweep_and_by_status(surroundings: Surroundings, behave, monkeypatch):
+def test_a_stopped_worker_is_named_by_the_sweep_and_by_status(
+    surroundings: Surroundings, tmp_path: Path, behave, monkeypatch
+):
     monkeypatch.setattr("bench.sweep.launch.pool.STOPPED_SECONDS", 0.2)
-    behave(sleep=5)  # long enough to be stopped inside
+    seen = tmp_path / "seen"
+    behave(until=str(seen))  # so that it is stopped inside
     shown: list[str] = []
     said: list[str] = []
 
@@ -316,20 +295,19 @@ def test_a_stopped_worker_is_named_by_the_sweep_and_by_status(surroundings: Surr
         return [item.process.pid for item in living(surroundings.runs) if item.facts.get("task")]
 
     def stop() -> None:
-        while not working():
-            time.sleep(0.02)
-        os.kill(working()[0], signal.SIGSTOP)
+        os.kill(wait_until(working, "a worker has begun")[0], signal.SIGSTOP)
 
     def on_notice(text: str) -> None:
         said.append(text)
         if "was stopped by a signal" in text:
             (pid,) = working()
             shown.extend(row["doing"] for row in worker_rows(surroundings.runs))
+            seen.touch()
             os.kill(pid, signal.SIGCONT)
 
     thread = threading.Thread(target=stop)
     thread.start()
-    summary = launch(surroundings, 1, [RunTask(make_spec())], method="spawn", on_notice=on_notice)
+    summary = launch(surroundings, 1, run_tasks(1), method="spawn", on_notice=on_notice)
     thread.join()
     (line,) = said
     assert re.fullmatch(r"Worker (\d+) was stopped by a signal during coop on .* holds it; `kill -CONT \1` .*", line)

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import launching
 import numpy as np
 import pytest
-from fake_runner import make_spec
+from launching import run_tasks, statuses
+from sweep_requests import changed, sweep_over
 
 from bench.context import RunContext
 from bench.errors import BenchError, NoWorkerError
 from bench.record import RunStatus
-from bench.results.shards import Shards
+from bench.sweep import LogStyle, SweepRequest, carry_out, early_process, make_plan, open_log
 from bench.sweep.launch import pool_process
+from bench.sweep.launch.claims import remove_leftovers
 from bench.sweep.launch.pool import worker_environment
 from bench.sweep.launch.pool_process import PoolProcess
-from bench.sweep.launch.tasks import Outcome, RunTask, Surroundings
+from bench.sweep.launch.tasks import DEFAULT_RUNNER, Outcome, RunTask, Surroundings
+from bench.sweep.launchers import worker_imports
 
 pytestmark = pytest.mark.skipif(not pool_process.CAN_FORK, reason="workers are forked on Linux only")
-
-
-def tasks(n: int) -> list[RunTask]:
-    return [RunTask(make_spec(seed=seed)) for seed in range(1, n + 1)]
 
 
 @pytest.fixture
@@ -62,7 +60,8 @@ def test_all_workers_of_a_sweep_share_one_import(surroundings: Surroundings, tmp
     count = f"import os\nwith open({str(imported)!r}, 'a') as file:\n    file.write(f'{{os.getpid()}} ')\n"
     around = surroundings.model_copy(update={"runner": module("counted_runner", f"{count}from fake_runner import *\n")})
     behave(die=["seed 2"])  # its worker is replaced, and its run is tried on another worker
-    finished = run_in(around, [around.runner, module("counted_library", count)], tasks(6), jobs=2)
+    modules = ["no_such_library", around.runner, module("counted_library", count)]
+    finished = run_in(around, modules, run_tasks(6), jobs=2)
     assert [item.outcome for item in finished].count(Outcome.OK) == 5
     processes = imported.read_text().split()
     assert len(processes) == 2
@@ -70,68 +69,61 @@ def test_all_workers_of_a_sweep_share_one_import(surroundings: Surroundings, tmp
     assert list((surroundings.runs / "logs").glob("worker-*")) == [], "nobody complained"
 
 
-ARITHMETIC = """
+TORCH = """
 from fake_runner import *
 import fake_runner
-import os
+import os, sys
 import numpy as np
 import torch
-from pathlib import Path
+from torch.utils.data import DataLoader, TensorDataset
+
+THREADS = len(os.listdir("/proc/self/task"))
+CUDA = torch.cuda.is_initialized()
 
 def run_experiment(spec, context):
     torch.set_num_threads(context.threads)
-    draw = np.random.default_rng(0)
-    a = draw.normal(size=(400, 400)).astype(np.float32)
+    a = np.random.default_rng(0).normal(size=(400, 400)).astype(np.float32)
     weight = torch.from_numpy(a.copy()).requires_grad_()
     torch.relu(weight @ weight).softmax(-1)[:, 0].log().mean().backward()
-    np.savez(FOLDER / f"{os.getpid()}.npz", product=a @ a, gradient=weight.grad.numpy(),
-             threads=np.array(torch.get_num_threads()))
+    loader = DataLoader(TensorDataset(torch.arange(6.0)), batch_size=2, num_workers=spec.seed - 1)
+    np.savez(context.cache_dir / f"{spec.seed}.npz", product=a @ a, gradient=weight.grad.numpy(),
+             threads=np.array(torch.get_num_threads()), loaded=np.array([float(batch.sum()) for (batch,) in loader]))
+    print(THREADS, "threads, CUDA", CUDA, "process", os.getpid())
     return fake_runner.run_experiment(spec, context)
 """
 
 
-def test_a_forked_worker_computes_like_this_process_with_its_number_of_threads(tmp_path: Path, module):
-    """torch and numpy are imported before the fork, and compute after it."""
-    computed = {}
-    for jobs in (0, 1):
-        folder = tmp_path / str(jobs)
-        folder.mkdir()
-        runner = module(f"arithmetic_{jobs}", f"{ARITHMETIC}\nFOLDER = Path({str(folder)!r})\n")
-        around = Surroundings(runs=folder, context=RunContext(threads=2), runner=runner)
-        assert launching.launch(around, jobs, tasks(1)).failures == []
-        (file,) = folder.glob("*.npz")
-        computed[jobs] = dict(np.load(file))
-        assert (file.stem == str(os.getpid())) == (not jobs)
-    for name in ("product", "gradient", "threads"):
-        assert computed[0][name].tobytes() == computed[1][name].tobytes()
-    assert computed[1]["threads"] == 2
-
-
-PRELOAD = """
-from fake_runner import *
-import os, sys
-THREADS = len(os.listdir("/proc/self/task"))
-CUDA = "torch" in sys.modules and sys.modules["torch"].cuda.is_initialized()
-ADDRESSES = int(open("/proc/self/statm").read().split()[0])
-def run_experiment(spec, context):
-    raise ValueError(f"{THREADS} threads, CUDA {CUDA}")
-"""
-
-
-def test_the_imports_start_no_threads_and_touch_no_gpu(surroundings: Surroundings, module, monkeypatch):
-    """Threads would not survive a fork. Those of OpenBLAS end by themselves, and are left out here."""
+def test_a_forked_worker_computes_like_this_process(surroundings: Surroundings, tmp_path: Path, module, monkeypatch):
+    """With its number of threads, also in loaders with processes of their own. The imports themselves start no threads,
+    which would not survive a fork (those of OpenBLAS end by themselves), and touch no GPU."""
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
-    runner = module("last_import", PRELOAD)
-    around = surroundings.model_copy(update={"runner": runner, "context": RunContext(threads=2)})
-    (item,) = run_in(around, ["bench.experiment.runner", "open_clip", runner], tasks(1))
-    assert item.message == "1 threads, CUDA False"
+    computed = {}
+    runner = module("computing_runner", TORCH)
+    for jobs in (0, 1):
+        context = RunContext(threads=2, cache_dir=tmp_path / str(jobs))
+        context.cache_dir.mkdir()
+        around = Surroundings(runs=context.cache_dir / "runs", context=context, runner=runner)
+        todo = run_tasks(2)
+        if jobs:
+            finished = run_in(around, ["bench.experiment.runner", "open_clip", runner], todo)
+        else:
+            finished = launching.launch(around, 0, todo).finished
+        assert [item.message for item in finished] == ["", ""]
+        computed[jobs] = [dict(np.load(context.cache_dir / f"{seed}.npz")) for seed in (1, 2)]
+    for here, forked in zip(*computed.values(), strict=True):
+        assert {name: here[name].tobytes() for name in here} == {name: forked[name].tobytes() for name in forked}
+        assert forked["threads"] == 2
+        assert sum(forked["loaded"]) == 15
+    log = (around.runs / "logs" / f"{todo[0].key}.log").read_text()
+    assert "1 threads, CUDA False" in log
+    assert f"process {os.getpid()}" not in log
 
 
 def test_the_death_of_the_process_ends_the_sweep_and_the_same_command_resumes(
     surroundings: Surroundings, behave, tmp_path: Path
 ):
     behave(sleep=0.2, processes=str(tmp_path / "processes"))
-    todo = tasks(6)
+    todo = run_tasks(6)
 
     def kill(_item, _again) -> None:
         worker = int((tmp_path / "processes").read_text().split()[-1])
@@ -140,14 +132,11 @@ def test_the_death_of_the_process_ends_the_sweep_and_the_same_command_resumes(
 
     with pytest.raises(NoWorkerError, match="died with signal 9"):
         run_in(surroundings, ["fake_runner"], todo, jobs=2, on_finished=kill)
-    shards = Shards(surroundings.runs)
-    left = [task for task in todo if shards.status(task.spec.run_id) is None]
+    left = [task for task, status in zip(todo, statuses(surroundings.runs, todo), strict=True) if status is None]
     assert 0 < len(left) < 6
-    from bench.sweep.launch.claims import remove_leftovers
-
     remove_leftovers(surroundings.runs)
     assert len(run_in(surroundings, ["fake_runner"], left)) == len(left)
-    assert {shards.status(task.spec.run_id) for task in todo} == {RunStatus.OK}
+    assert set(statuses(surroundings.runs, todo)) == {RunStatus.OK}
 
 
 def test_a_sweep_that_ends_during_the_imports_does_not_wait_for_them(module):
@@ -157,35 +146,31 @@ def test_a_sweep_that_ends_during_the_imports_does_not_wait_for_them(module):
     assert process._process.poll() is not None
 
 
-def test_a_module_that_cannot_be_imported_is_reported_by_the_runs_that_need_it(surroundings: Surroundings):
-    finished = run_in(surroundings, ["no_such_library"], tasks(2))
-    assert [item.outcome for item in finished] == [Outcome.OK] * 2
-
-
 def test_a_crash_during_the_imports_is_shown(surroundings: Surroundings, module):
     text = "import os, sys\nprint('a library that crashes', file=sys.stderr, flush=True)\nos.abort()\n"
     with pytest.raises(BenchError, match=r"died with signal 6.*a library that crashes"):
-        run_in(surroundings, [module("crashing_library", text)], tasks(2))
+        run_in(surroundings, [module("crashing_library", text)], run_tasks(2))
 
 
-def test_imports_are_shared_where_runs_need_them():
-    from sweep_requests import sweep_over
+# --- what starts it ---------------------------------------------------------------------------------------------------
 
-    from bench.sweep.launchers import worker_imports
 
-    tower = sweep_over(["zero_shot"], ["spectrum_basic"], ["ViT-tiny.random"])
+@pytest.fixture
+def zero_shot(tmp_path: Path) -> SweepRequest:
+    """A sweep of a run and a difficulty."""
+    return sweep_over(["zero_shot"], ["spectrum_basic"], ["ViT-tiny.random"], runs=tmp_path, runner="fake_runner")
+
+
+def test_imports_are_shared_where_runs_need_them(zero_shot: SweepRequest):
+    tower = changed(zero_shot, runner=DEFAULT_RUNNER)
     assert worker_imports(tower) == ["bench.experiment.runner", "open_clip"]
-    assert worker_imports(tower.model_copy(update={"runner": "fake_runner"})) == ["fake_runner"]
-    assert worker_imports(tower.model_copy(update={"backbones": ["features.mine"]})) == ["bench.experiment.runner"]
+    assert worker_imports(zero_shot) == ["fake_runner"]
+    assert worker_imports(changed(tower, backbones=["features.mine"])) == ["bench.experiment.runner"]
 
 
-@pytest.mark.parametrize("tasks_per_worker", [1, 0])
-def test_the_imports_begin_before_the_plan(tasks_per_worker: int, tmp_path: Path, monkeypatch):
+@pytest.mark.parametrize(("methods", "processes"), [(["zero_shot", "coop"], 1), (["zero_shot"], 2)])
+def test_the_imports_begin_before_the_plan(methods: list[str], processes: int, zero_shot: SweepRequest, monkeypatch):
     """The early process serves a sweep with more tasks than workers; another environment needs another process."""
-    from sweep_requests import sweep_over
-
-    from bench.sweep import LogStyle, carry_out, early_process, make_plan, open_log
-
     started = []
     real = PoolProcess.__init__
 
@@ -196,84 +181,18 @@ def test_the_imports_begin_before_the_plan(tasks_per_worker: int, tmp_path: Path
     monkeypatch.setattr(PoolProcess, "__init__", counted)
     monkeypatch.setattr("bench.sweep.launchers.cores", lambda: 4)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    request = sweep_over(
-        ["zero_shot"] if tasks_per_worker == 0 else ["zero_shot", "coop"],
-        ["spectrum_basic"], ["ViT-tiny.random"], runs=tmp_path, runner="fake_runner",
-    )  # fmt: skip
-    log = open_log(LogStyle.NONE)
+    request, log = changed(zero_shot, methods=methods), open_log(LogStyle.NONE)
     with early_process(request) as process:
         assert started == [process]
         assert carry_out(make_plan(request, log), log, process).exit_code == 0
-    assert len(started) == (1 if tasks_per_worker else 2)
+    assert len(started) == processes
     assert all(one._process.poll() is not None for one in started)
 
 
-def test_no_process_starts_early_where_it_would_not_be_used(tmp_path: Path, monkeypatch):
-    from sweep_requests import sweep_over
-
-    from bench.sweep import early_process
-
-    request = sweep_over(["zero_shot"], ["spectrum_basic"], ["ViT-tiny.random"], runs=tmp_path, runner="fake_runner")
-    for other in ({"jobs": 0}, {"launcher": "ray"}):
-        with early_process(request.model_copy(update=other)) as process:
-            assert process is None
-    monkeypatch.setattr("bench.sweep.launchers.cores", lambda: 1)
-    with early_process(request) as process:
+@pytest.mark.parametrize(("options", "cores"), [({"jobs": 0}, 4), ({"launcher": "ray"}, 4), ({}, 1)])
+def test_no_process_starts_early_where_it_would_not_be_used(
+    options: dict[str, object], cores: int, zero_shot: SweepRequest, monkeypatch
+):
+    monkeypatch.setattr("bench.sweep.launchers.cores", lambda: cores)
+    with early_process(changed(zero_shot, **options)) as process:
         assert process is None
-
-
-LOADER = """
-from fake_runner import *
-import fake_runner
-import torch
-from torch.utils.data import DataLoader, TensorDataset
-
-def run_experiment(spec, context):
-    loader = DataLoader(TensorDataset(torch.arange(6.0)), batch_size=2, num_workers=1)
-    if sum(float(batch.sum()) for (batch,) in loader) != 15:
-        raise ValueError("the loader lost a batch")
-    return fake_runner.run_experiment(spec, context)
-"""
-
-
-def test_a_method_may_load_batches_in_processes_of_its_own(surroundings: Surroundings, module):
-    around = surroundings.model_copy(update={"runner": module("loader", LOADER)})
-    summary = launching.launch(around, 1, tasks(2))
-    assert [item.message for item in summary.failures] == []
-
-
-OWN_FORKSERVER = """
-import multiprocessing, sys, time
-from pathlib import Path
-from launching import launch
-from bench.context import RunContext
-from bench.sweep.launch.tasks import RunTask, Surroundings
-from fake_runner import make_spec
-
-if __name__ == "__main__":
-    context = multiprocessing.get_context("forkserver")
-    mine = context.Process(target=time.sleep, args=(600,))
-    mine.start()
-    around = Surroundings(runs=Path(sys.argv[1]), context=RunContext(), runner="fake_runner")
-    for method in ("fork", "spawn"):
-        todo = [RunTask(make_spec(seed=seed, method=method)) for seed in range(4)]
-        print(len(launch(around, 2, todo, method=method).finished), mine.is_alive())
-    other = context.Process(target=print, args=("still forks",))
-    other.start()
-    other.join()
-    mine.kill()
-    mine.join()
-"""
-
-
-def test_a_fork_server_of_the_users_own_is_left_alone(tmp_path: Path):
-    import subprocess
-
-    (tmp_path / "script.py").write_text(OWN_FORKSERVER)
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(
-        [sys.executable, str(tmp_path / "script.py"), str(tmp_path / "runs")],
-        env=environment, capture_output=True, text=True, check=True, timeout=300,
-    )  # fmt: skip
-    lines = [line for line in done.stdout.splitlines() if "chatty" not in line]
-    assert lines == ["4 True", "4 True", "still forks"]

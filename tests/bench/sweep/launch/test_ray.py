@@ -1,4 +1,4 @@
-"""The Ray launcher on a real cluster of two nodes on loopback; the nodes are processes that this test starts."""
+"""The Ray launcher on a real cluster on loopback; its nodes are processes that this test starts."""
 
 import json
 import os
@@ -11,7 +11,7 @@ import pytest
 
 ray = pytest.importorskip("ray", reason="needs Ray, the extra [ray]")
 
-from fake_runner import make_spec  # noqa: E402
+from launching import run_tasks, start_python, statuses, wait_for  # noqa: E402
 from patience import PATIENCE  # noqa: E402
 from ray_nodes import RayNodes, free_port, kill_tree  # noqa: E402
 
@@ -19,19 +19,16 @@ from bench.errors import BenchError, UsageError  # noqa: E402
 from bench.record import RunStatus  # noqa: E402
 from bench.results.shards import Shards  # noqa: E402
 from bench.sweep.launch import ray_cluster as cluster  # noqa: E402
-from bench.sweep.launch.tasks import RunTask  # noqa: E402
 
 # the driver is a process of its own: Ray's threads and sockets stay out of this one
 DRIVER = """
 import json, sys
-from dataclasses import replace
 from pathlib import Path
 from bench.context import RunContext
 from bench.errors import BenchError
-from bench.sweep.launch.tasks import RunTask, Surroundings
+from bench.sweep.launch.tasks import Surroundings
 from bench.sweep.launch import ray_cluster
-from fake_runner import make_spec
-from launching import launch
+from launching import launch, run_tasks
 options = json.loads(sys.argv[1])
 context = RunContext(
     cache_dir=Path(options.get("cache", "~/.cache/clip-etl-bench")),
@@ -39,7 +36,7 @@ context = RunContext(
     weights={"a.local-1": Path(options["weights"])} if "weights" in options else {},
 )
 around = Surroundings(runs=Path(options["runs"]), context=context, runner=options.get("runner", "fake_runner"))
-tasks = [RunTask(make_spec(seed=seed, dataset=f"d{seed % 3}")) for seed in range(1, options["seeds"] + 1)]
+tasks = run_tasks(options["seeds"])
 say = lambda text: print(text, flush=True)
 behaviour, connect = {"FAKE_RUNNER": json.dumps(options.get("behaviour", {}))}, ray_cluster._init
 ray_cluster._init = lambda address, env: connect(address, env | {"env_vars": env["env_vars"] | behaviour})
@@ -54,13 +51,15 @@ say(json.dumps({"failures": [item.message for item in summary.failures], "interr
 """
 
 
+def cluster_in(home: Path) -> RayNodes:
+    """A cluster whose nodes have a home folder of their own. Ray's tokens are off: these nodes are ours."""
+    return RayNodes({"PYTHONPATH": os.pathsep.join(sys.path), "RAY_AUTH_MODE": "disabled", "HOME": str(home)})
+
+
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory):
-    """Two nodes of one core each, with a home folder of their own. Ray's tokens are off: these nodes are ours."""
-    home = tmp_path_factory.mktemp("home")
-    variables = {"PYTHONPATH": os.pathsep.join(sys.path), "RAY_AUTH_MODE": "disabled", "HOME": str(home)}
-    with RayNodes(variables) as nodes:
-        nodes.add(1)
+    """A cluster of one node with one core."""
+    with cluster_in(tmp_path_factory.mktemp("home")) as nodes:
         nodes.add(1)
         yield nodes
 
@@ -68,24 +67,7 @@ def nodes(tmp_path_factory):
 def start(nodes: RayNodes, runs: Path, *, seeds: int, client: bool = False, **options) -> subprocess.Popen[str]:
     address = f"ray://127.0.0.1:{nodes.client_port}" if client else nodes.address
     options |= {"runs": str(runs), "seeds": seeds, "address": address}
-    return subprocess.Popen(
-        [sys.executable, "-c", DRIVER, json.dumps(options)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=os.environ | {"RAY_AUTH_MODE": "disabled", "PYTHONPATH": nodes.variables["PYTHONPATH"]},
-        start_new_session=True,
-    )
-
-
-def wait_for(process: subprocess.Popen[str], word: str) -> None:
-    assert process.stdout is not None
-    said = []
-    for line in process.stdout:
-        said.append(line)
-        if word in line:
-            return
-    raise AssertionError(f"the driver ended without saying {word!r}: {''.join(said)}")
+    return start_python(DRIVER, json.dumps(options), RAY_AUTH_MODE="disabled")
 
 
 def end(process: subprocess.Popen[str]) -> tuple[dict, str]:
@@ -94,54 +76,43 @@ def end(process: subprocess.Popen[str]) -> tuple[dict, str]:
     return json.loads(output.strip().splitlines()[-1]), output
 
 
-def statuses(runs: Path, seeds: int) -> list[RunStatus | None]:
-    tasks = [RunTask(make_spec(seed=seed, dataset=f"d{seed % 3}")) for seed in range(1, seeds + 1)]
-    return [Shards(runs).status(task.spec.run_id) for task in tasks]
+def stored(runs: Path, seeds: int) -> list[RunStatus | None]:
+    return statuses(runs, run_tasks(seeds))
 
 
 def test_a_failure_is_a_shard_and_a_worker_that_dies_costs_only_its_run(nodes: RayNodes, tmp_path: Path):
-    process = start(nodes, tmp_path, seeds=6, behaviour={"fail": ["seed 2"], "die": ["seed 3"]})
+    """The second of the two workers that `jobs` asks for waits for a core until the first gives its own back."""
+    process = start(nodes, tmp_path, seeds=4, jobs=2, behaviour={"fail": ["seed 2"], "die": ["seed 3"]})
     summary, _ = end(process)
-    assert statuses(tmp_path, 6) == [RunStatus.OK, RunStatus.FAILED, RunStatus.FAILED] + [RunStatus.OK] * 3
+    assert stored(tmp_path, 4) == [RunStatus.OK, RunStatus.FAILED, RunStatus.FAILED, RunStatus.OK]
     messages = sorted(summary["failures"])
     assert "step 3. Use a smaller recipe.lr." in messages[0]
     assert re.match(r"worker died \(Worker unexpectedly exits.*\) during this run\. The usual reason", messages[1])
     assert summary["interrupted"] is False
 
 
-@pytest.mark.slow  # the test above starts the same cluster, and test_same_results.py runs its worker
+@pytest.mark.slow  # the test above starts the same cluster
 def test_files_travel_to_nodes_that_have_no_folder_in_common_with_the_driver(nodes: RayNodes, tmp_path: Path):
     """From outside, through Ray's client: named files and weights arrive as contents, under names of the node."""
     (tmp_path / "list.jsonl").write_text("a support list")
     (tmp_path / "w.safetensors").write_text("weights")
-    process = start(
-        nodes,
-        tmp_path / "runs",
-        seeds=1,
-        client=True,
-        runner="paths_runner",
-        cache="~/nodes-own-cache",
-        file=str(tmp_path / "list.jsonl"),
-        weights=f"{tmp_path / 'w.safetensors'},quickgelu",
-        share=[1, 0],
-    )
+    files = {"file": str(tmp_path / "list.jsonl"), "weights": f"{tmp_path / 'w.safetensors'},quickgelu"}
+    cache = "~/nodes-own-cache"
+    process = start(nodes, tmp_path / "runs", seeds=1, client=True, runner="paths_runner", cache=cache, **files)
     (message,) = end(process)[0]["failures"]
     assert "'a support list'} weights {'a.local-1'" in message
     assert f"cache {nodes.variables['HOME']}/nodes-own-cache threads 1" in message
 
 
-@pytest.mark.slow  # the test above starts the same cluster, and test_same_results.py runs its worker
+@pytest.mark.slow  # the test above starts the same cluster
 def test_a_run_larger_than_any_node_is_refused(nodes: RayNodes, tmp_path: Path):
     process = start(nodes, tmp_path, seeds=1, share=[1, 4])
     output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
-    assert re.search(
-        "0 GPUs; 1 CPUs and 0 GPUs",
-        output,
-    )
+    assert "its nodes have 1 CPUs and 0 GPUs." in output
 
 
-@pytest.mark.slow  # the test above starts the same cluster, and test_same_results.py runs its worker
+@pytest.mark.slow  # the test above starts the same cluster
 def test_a_run_without_memory_is_tried_once_more_alone_by_a_new_worker(nodes: RayNodes, tmp_path: Path):
     """One that was killed and one that failed in its training, where two runs share a node."""
     seen = tmp_path / "processes"
@@ -149,7 +120,7 @@ def test_a_run_without_memory_is_tried_once_more_alone_by_a_new_worker(nodes: Ra
     summary, output = end(start(nodes, tmp_path / "runs", seeds=4, share=[0.5, 0], behaviour=behaviour))
     assert output.count("A Ray worker ended") == 2
     assert len(summary["failures"]) == 2
-    assert statuses(tmp_path / "runs", 4) == [RunStatus.OK, RunStatus.FAILED, RunStatus.FAILED, RunStatus.OK]
+    assert stored(tmp_path / "runs", 4) == [RunStatus.OK, RunStatus.FAILED, RunStatus.FAILED, RunStatus.OK]
     attempts = [line.rpartition(" ") for line in seen.read_text().splitlines()]
     for seed in (2, 3):
         workers = [process for label, _, process in attempts if label.endswith(f"seed {seed}")]
@@ -158,24 +129,23 @@ def test_a_run_without_memory_is_tried_once_more_alone_by_a_new_worker(nodes: Ra
     assert [label for label, _, process in attempts if process == after_large][-1].endswith("seed 3")
 
 
-@pytest.mark.slow  # the test above starts the same cluster, and test_same_results.py runs its worker
+@pytest.mark.slow  # the test above starts the same cluster
 def test_a_node_killed_in_the_middle_costs_no_run(nodes: RayNodes, tmp_path: Path):
-    """The last test of the cluster, which has one node fewer afterwards."""
+    added = nodes.add(1)
     process = start(nodes, tmp_path, seeds=60, behaviour={"sleep": 0.2})
     for _ in range(10):
         wait_for(process, "finished")
-    kill_tree(nodes.nodes[1].pid)
+    kill_tree(added.pid)
     summary, output = end(process)
     assert summary == {"failures": [], "interrupted": False}
-    assert statuses(tmp_path, 60) == [RunStatus.OK] * 60
+    assert stored(tmp_path, 60) == [RunStatus.OK] * 60
     assert "Ray node went away" in output
 
 
 @pytest.mark.slow  # test_ray_errors_are_shortened reads what Ray says then
 @pytest.mark.parametrize("client", [False, True])
 def test_without_its_head_a_sweep_ends_with_one_line(tmp_path: Path, client: bool):
-    variables = {"PYTHONPATH": os.pathsep.join(sys.path), "RAY_AUTH_MODE": "disabled", "HOME": str(tmp_path)}
-    with RayNodes(variables) as nodes:
+    with cluster_in(tmp_path) as nodes:
         nodes.add(1)
         process = start(nodes, tmp_path / "runs", seeds=60, behaviour={"sleep": 0.5}, client=client)
         for _ in range(3):

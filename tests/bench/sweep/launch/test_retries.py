@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from fake_runner import make_difficulty, make_record, make_spec
+from fake_runner import make_difficulty, make_record
+from launching import run_tasks
 from left_behind import dead_process, write_claim
 
 from bench.context import RunContext
@@ -64,76 +67,67 @@ def write(runs: Path, task: RunTask, *, failed: bool = False) -> None:
     Shards(runs).write(make_record(task.spec, **changes))
 
 
-def tasks(n: int) -> list[RunTask]:
-    return [RunTask(make_spec(seed=seed)) for seed in range(n)]
+Script = Mapping[str, list[Outcome | str]]
 
 
 @dataclass
 class Sweep:
-    """The outcome of a scripted sweep."""
+    """A scripted sweep, with what it told: key, outcome and whether it is tried again."""
 
-    pool: ScriptedPool
-    summary: LaunchSummary
-    told: list[tuple[str, Outcome, bool]]
-    notices: list[str]
+    runs: Path
+    told: list[tuple[str, Outcome, bool]] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
 
-
-def sweep(
-    runs: Path, todo: Sequence[Task], script: Mapping[str, list[Outcome | str]] | None = None, **fields: object
-) -> Sweep:
-    around = Surroundings(
-        runs=runs, context=RunContext(), runner="fake_runner", memory_bytes=fields.pop("memory_bytes", None)
-    )
-    pools, told, notices = [], [], []
-
-    def run(tasks: Sequence[Task], **calls: object) -> int:
-        pools.append(ScriptedPool(around, **{"jobs": 1, "script": script or {}} | fields, **calls))
-        return pools[0].run(tasks)
-
-    with Claims(runs, "sweep"):
-        summary = launch(
-            run,
-            todo,
-            on_finished=lambda item, again: told.append((item.task.key, item.outcome, again)),
-            on_notice=notices.append,
+    def __call__(self, todo: Sequence[Task], script: Script | None = None, **fields: Any) -> LaunchSummary:
+        around = Surroundings(
+            runs=self.runs, context=RunContext(), runner="fake_runner", memory_bytes=fields.pop("memory_bytes", None)
         )
-    return Sweep(pools[0], summary, told, notices)
+
+        def run(tasks: Sequence[Task], **calls: Any) -> int:
+            self.pool = ScriptedPool(around, **{"jobs": 1, "script": script or {}} | fields, **calls)
+            return self.pool.run(tasks)
+
+        def on_finished(item: FinishedTask, again: bool) -> None:
+            self.told.append((item.task.key, item.outcome, again))
+
+        with Claims(self.runs, "sweep"):
+            return launch(run, todo, on_finished=on_finished, on_notice=self.notices.append)
 
 
-def test_without_failures_there_is_one_round(tmp_path: Path):
-    made = sweep(tmp_path, tasks(3))
-    assert len(made.summary.finished) == 3
-    assert [again for _, _, again in made.told] == [False] * 3
-    assert len(made.pool.rounds) == 1
+@pytest.fixture
+def sweep(tmp_path: Path) -> Sweep:
+    return Sweep(tmp_path)
 
 
-def test_no_tasks_are_no_round(tmp_path: Path):
-    made = sweep(tmp_path, [])
-    assert made.summary == LaunchSummary((), interrupted=False)
-    assert made.pool.rounds == []
+def test_without_failures_there_is_one_round_and_without_tasks_none(sweep: Sweep):
+    assert len(sweep(run_tasks(3)).finished) == 3
+    assert [again for _, _, again in sweep.told] == [False] * 3
+    assert len(sweep.pool.rounds) == 1
+    assert sweep([]) == LaunchSummary((), interrupted=False)
+    assert sweep.pool.rounds == []
 
 
-def test_what_failed_is_tried_again_as_often_as_said(tmp_path: Path):
-    todo = tasks(2)
-    made = sweep(tmp_path, todo, {todo[0].key: [Outcome.FAILED]}, retries=2)
-    assert [len(tasks) for tasks in made.pool.tasks] == [2, 1, 1]
-    assert [task.attempt for (task,) in made.pool.tasks[1:]] == [2, 3]
-    assert [again for key, _, again in made.told if key == todo[0].key] == [True, True, False]
-    assert len(made.summary.failures) == 1
-    assert len(made.summary.finished) == 2, "each task once"
+def test_what_failed_is_tried_again_as_often_as_said(sweep: Sweep):
+    todo = run_tasks(2)
+    summary = sweep(todo, {todo[0].key: [Outcome.FAILED]}, retries=2)
+    assert [len(tasks) for tasks in sweep.pool.tasks] == [2, 1, 1]
+    assert [task.attempt for (task,) in sweep.pool.tasks[1:]] == [2, 3]
+    assert [again for key, _, again in sweep.told if key == todo[0].key] == [True, True, False]
+    assert len(summary.failures) == 1
+    assert len(summary.finished) == 2, "each task once"
 
 
-def test_a_second_attempt_that_succeeds_is_no_failure(tmp_path: Path):
-    todo = [*tasks(1), DifficultyTask("b", "d")]
-    made = sweep(tmp_path, todo, {task.key: [Outcome.FAILED, Outcome.OK] for task in todo}, retries=1)
-    assert made.summary.failures == []
-    assert [task.attempt for task in made.pool.tasks[1]] == [2, 2]
+def test_a_second_attempt_that_succeeds_is_no_failure(sweep: Sweep):
+    todo = [*run_tasks(1), DifficultyTask("b", "d")]
+    summary = sweep(todo, {task.key: [Outcome.FAILED, Outcome.OK] for task in todo}, retries=1)
+    assert summary.failures == []
+    assert [task.attempt for task in sweep.pool.tasks[1]] == [2, 2]
 
 
-def test_the_shard_of_an_own_failure_is_not_taken_for_the_answer_of_another_sweep(tmp_path: Path):
-    todo = tasks(1)
-    made = sweep(tmp_path, todo, {todo[0].key: [Outcome.FAILED, Outcome.OK]}, retries=1)
-    again = made.pool.tasks[1][0]
+def test_the_shard_of_an_own_failure_is_not_taken_for_the_answer_of_another_sweep(sweep: Sweep, tmp_path: Path):
+    todo = run_tasks(1)
+    sweep(todo, {todo[0].key: [Outcome.FAILED, Outcome.OK]}, retries=1)
+    again = sweep.pool.tasks[1][0]
     assert again.known_stamp is not None
     write(tmp_path, todo[0], failed=True)
     assert existing_result(again, Shards(tmp_path)) is not None, "but a later one is"
@@ -151,103 +145,92 @@ def test_the_shard_of_an_own_failure_is_not_taken_for_the_answer_of_another_swee
     ],
 )
 def test_a_lack_of_memory_is_tried_alone_and_with_smaller_batches_which_does_not_count(
-    failed: dict[str, bool], jobs: int, retries: int, rounds: list[tuple[bool, int | None]], tmp_path: Path
+    failed: dict[str, bool], jobs: int, retries: int, rounds: list[tuple[bool, int | None]], sweep: Sweep
 ):
-    todo = tasks(2)
-    script = {task.key: [Outcome.FAILED] for task in todo}
-    made = sweep(tmp_path, todo, script, failed=failed, jobs=jobs, retries=retries)
+    todo = run_tasks(2)
+    summary = sweep(todo, {task.key: [Outcome.FAILED] for task in todo}, failed=failed, jobs=jobs, retries=retries)
     for i in range(2):
-        assert [(tasks[i].alone, tasks[i].eval_batch) for tasks in made.pool.tasks] == rounds
-    assert [at_once for tasks, at_once in made.pool.rounds if tasks[0].alone] == [1] * sum(a for a, _ in rounds)
-    assert len(made.summary.failures) == 2
+        assert [(tasks[i].alone, tasks[i].eval_batch) for tasks in sweep.pool.tasks] == rounds
+    assert [at_once for tasks, at_once in sweep.pool.rounds if tasks[0].alone] == [1] * sum(a for a, _ in rounds)
+    assert len(summary.failures) == 2
 
 
-def test_runs_that_are_to_be_alone_have_a_round_with_one_worker(tmp_path: Path):
-    todo = tasks(3)
-    made = sweep(tmp_path, [*todo[:2], replace(todo[2], alone=True)], jobs=3)
-    assert [(len(tasks), jobs) for tasks, jobs in made.pool.rounds] == [(2, 3), (1, 1)]
+def test_runs_that_are_to_be_alone_have_a_round_with_one_worker(sweep: Sweep):
+    todo = run_tasks(3)
+    sweep([*todo[:2], replace(todo[2], alone=True)], jobs=3)
+    assert [(len(tasks), jobs) for tasks, jobs in sweep.pool.rounds] == [(2, 3), (1, 1)]
 
 
-def test_an_answer_that_cannot_be_written_ends_the_sweep(tmp_path: Path):
-    todo = tasks(2)
-    script = {todo[0].key: [Outcome.UNWRITTEN], todo[1].key: [Outcome.FAILED]}
-    made = sweep(tmp_path, todo, script, retries=5)
-    assert made.summary.unwritten is not None
-    assert len(made.pool.rounds) == 1
+def test_an_answer_that_cannot_be_written_ends_the_sweep(sweep: Sweep):
+    todo = run_tasks(2)
+    summary = sweep(todo, {todo[0].key: [Outcome.UNWRITTEN], todo[1].key: [Outcome.FAILED]}, retries=5)
+    assert summary.unwritten is not None
+    assert len(sweep.pool.rounds) == 1
 
 
-def test_ctrl_c_starts_no_further_round(tmp_path: Path):
-    import signal
-
-    todo = tasks(2)
-    made = sweep(
-        tmp_path,
-        todo,
-        {todo[0].key: [Outcome.FAILED]},
-        retries=5,
-        after_each=lambda: signal.raise_signal(signal.SIGINT),
-    )
-    assert made.summary.interrupted
-    assert len(made.pool.rounds) == 1
-    assert len(made.told) == 1
+def test_ctrl_c_starts_no_further_round(sweep: Sweep):
+    todo = run_tasks(2)
+    script, press = {todo[0].key: [Outcome.FAILED]}, lambda: signal.raise_signal(signal.SIGINT)
+    assert sweep(todo, script, retries=5, after_each=press).interrupted
+    assert len(sweep.pool.rounds) == len(sweep.told) == 1
 
 
-def test_a_memory_limit_that_the_system_cannot_enforce_is_reported(tmp_path: Path, monkeypatch):
+def test_a_memory_limit_that_the_system_cannot_enforce_is_reported(sweep: Sweep, monkeypatch):
     monkeypatch.setattr("bench.sweep.launch.pool.CAN_LIMIT_MEMORY", False)
-    made = sweep(tmp_path, tasks(1), memory_bytes=1)
-    assert made.notices == ["--memory has no effect on this system: only Linux can limit the memory of a process."]
+    sweep(run_tasks(1), memory_bytes=1)
+    assert sweep.notices == ["--memory has no effect on this system: only Linux can limit the memory of a process."]
 
 
 # --- other sweeps -----------------------------------------------------------------------------------------------------
 
 
-def test_what_another_sweep_is_at_is_waited_for_and_counts_once(tmp_path: Path, monkeypatch):
-    todo = tasks(2)
+def test_what_another_sweep_is_at_is_waited_for_and_counts_once(sweep: Sweep, tmp_path: Path, monkeypatch):
+    """The waiting begins when all that failed here has been tried again."""
+    todo, looked = run_tasks(2), []
     with Claims(tmp_path, "worker") as other:
         assert other.take(todo[0].key)
-        looked: list[float] = []
 
-        def look(seconds: float) -> None:
-            looked.append(seconds)
+        def look(_seconds: float) -> None:
+            looked.append(len(sweep.pool.rounds))
             if len(looked) == 3:
                 write(tmp_path, todo[0])
                 other.free(todo[0].key)
 
         monkeypatch.setattr("bench.sweep.launch.pool.time.sleep", look)
-        made = sweep(tmp_path, todo, {todo[0].key: [HELD]})
-    assert len(looked) == 3
-    assert len(made.pool.rounds) == 1
-    assert [(item.outcome, item.here) for item in made.summary.finished] == [(Outcome.OK, True), (Outcome.OK, False)]
-    assert [notice.partition(" that ")[0] for notice in made.notices] == ["Waiting for 1 run"]
+        script = {todo[0].key: [HELD], todo[1].key: [Outcome.FAILED, Outcome.OK]}
+        summary = sweep(todo, script, retries=1)
+    assert looked == [2, 2, 2]
+    assert len(sweep.pool.rounds) == 2
+    assert [(item.outcome, item.here) for item in summary.finished] == [(Outcome.OK, True), (Outcome.OK, False)]
+    assert [notice.partition(" that ")[0] for notice in sweep.notices] == ["Waiting for 1 run"]
 
 
-def test_a_sweep_that_does_not_wait_says_how_many_runs_others_have(tmp_path: Path):
-    todo = tasks(3)
+def test_a_sweep_that_does_not_wait_says_how_many_runs_others_have(sweep: Sweep, tmp_path: Path):
+    todo = run_tasks(3)
     with Claims(tmp_path, "worker") as other:
-        assert other.take(todo[0].key)
-        assert other.take(todo[1].key)
-        made = sweep(tmp_path, todo, {todo[0].key: [HELD], todo[1].key: [HELD]}, wait=False)
-    assert made.summary.held == 2
-    assert len(made.summary.finished) == 1
-    assert made.notices == []
+        for task in todo[:2]:
+            assert other.take(task.key)
+        summary = sweep(todo, {task.key: [HELD] for task in todo[:2]}, wait=False)
+    assert (summary.held, len(summary.finished)) == (2, 1)
+    assert sweep.notices == []
 
 
-def test_a_failure_of_another_sweep_is_a_failure_and_not_tried_again(tmp_path: Path):
-    todo = tasks(1)
+def test_a_failure_of_another_sweep_is_a_failure_and_not_tried_again(sweep: Sweep, tmp_path: Path):
+    todo = run_tasks(1)
     write(tmp_path, todo[0], failed=True)
-    made = sweep(tmp_path, todo, {todo[0].key: [HELD]}, retries=3)
-    assert ["another sweep" in item.message for item in made.summary.failures] == [True]
+    summary = sweep(todo, {todo[0].key: [HELD]}, retries=3)
+    assert ["another sweep" in item.message for item in summary.failures] == [True]
 
 
 @pytest.mark.parametrize("wait", [True, False])
 @pytest.mark.parametrize("left", ["let go", "died"])
-def test_what_another_sweep_gave_up_is_done_here(left: str, wait: bool, tmp_path: Path):
-    todo = tasks(1)
+def test_what_another_sweep_gave_up_is_done_here(left: str, wait: bool, sweep: Sweep, tmp_path: Path):
+    todo = run_tasks(1)
     if left == "died":
         write_claim(tmp_path, todo[0].key, "dead", dead_process())
-    made = sweep(tmp_path, todo, {todo[0].key: [HELD, Outcome.OK]}, wait=wait)
-    assert len(made.pool.rounds) == 2
-    assert [item.outcome for item in made.summary.finished] == [Outcome.OK]
+    summary = sweep(todo, {todo[0].key: [HELD, Outcome.OK]}, wait=wait)
+    assert len(sweep.pool.rounds) == 2
+    assert [item.outcome for item in summary.finished] == [Outcome.OK]
 
 
 def test_a_difficulty_measured_by_another_sweep_is_seen(tmp_path: Path):
@@ -256,6 +239,5 @@ def test_a_difficulty_measured_by_another_sweep_is_seen(tmp_path: Path):
     assert existing_result(task, shards) is None
     shards.difficulties.write("b", "d", make_difficulty("b", "d"))
     done = existing_result(task, shards)
-    assert done is not None
     assert not done.here
     assert existing_result(DifficultyTask("b", "d", known_stamp=shards.difficulties.stamp("b", "d")), shards) is None

@@ -1,30 +1,111 @@
-"""Every launcher computes what this process computes, with every option of the context set."""
+"""Real runs answer the same bit for bit after a kill and on a node of Ray, and, but for rounding, in other batches."""
 
-from collections.abc import Iterator
+from __future__ import annotations
+
+import time
 from pathlib import Path
 
-import launching
+import numpy as np
 import pytest
-from tiny_runs import forget_loaded, outcome, spec_of
+from families_of_methods import some_fast
+from launching import launch, start_python
+from sweep_requests import sweep_over
+from tiny_runs import BACKBONE, DATASET, forget_loaded, outcome
 
 from bench.context import RunContext
+from bench.experiment import runner
+from bench.record import Predictions, RunRecord
+from bench.results.predictions import pack_predictions
 from bench.results.shards import Shards
+from bench.spec import ExperimentSpec
+from bench.sweep import expand
+from bench.sweep.launch.ray_worker import RayWorker
 from bench.sweep.launch.tasks import RunTask, Surroundings
-
-METHODS = ("vpt", "coop")
-
-
-pytestmark = pytest.mark.slow
+from datasets_registry import EvalProtocol
 
 
-@pytest.fixture(autouse=True)
-def _own_caches() -> Iterator[None]:
-    forget_loaded()
-    yield
-    forget_loaded()
+def spec_of(method: str, epochs: int = 3) -> ExperimentSpec:
+    settings = [f"{method}.recipe.epochs={epochs}", f"{method}.recipe.views=2"] if method != "zero_shot" else []
+    axes = {"protocol": EvalProtocol.BASE_TO_NEW, "shots": [2], "seeds": [1], "overrides": settings}
+    return expand(sweep_over([method], [DATASET], [BACKBONE], **axes)).specs[0]
+
+
+# --- kills ------------------------------------------------------------------------------------------------------------
+
+METHODS = ("coop", "promptsrc", "clip_adapter")
+"""Momentum in SGD; an average over epochs, finalised at the end; features alone. All others: `test_checkpoints.py`."""
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from bench.context import RunContext
+from bench.experiment import runner
+from bench.spec import ExperimentSpec
+spec = ExperimentSpec.model_validate_json(Path(sys.argv[1]).read_text())
+runner.run_experiment(spec, RunContext(checkpoints=Path(sys.argv[2]), checkpoint_seconds=0.0))
+"""
+
+
+def check_equal(a: tuple[RunRecord, list[Predictions]], b: tuple[RunRecord, list[Predictions]]) -> None:
+    """Scores, loss, steps and every number of every image, bit for bit."""
+    assert a[0].scores == b[0].scores
+    assert a[0].final_loss == b[0].final_loss
+    assert a[0].cost.steps == b[0].cost.steps
+    assert a[0].open == b[0].open
+    assert pack_predictions(a[1]) == pack_predictions(b[1])
+
+
+# slow: `test_checkpoints.py` cuts trainings of every method off in this process
+@pytest.mark.parametrize("method", some_fast(METHODS, {"coop"}))
+def test_a_run_killed_in_training_goes_on_and_ends_bit_for_bit_alike(method: str, tmp_path: Path):
+    spec = spec_of(method, epochs=4)
+    (tmp_path / "spec.json").write_text(spec.model_dump_json())
+    kept = tmp_path / "checkpoints" / f"{spec.run_id}.safetensors"
+    process = start_python(PROGRAM, tmp_path / "spec.json", kept.parent, OMP_NUM_THREADS="1")
+    while not kept.exists() and process.poll() is None:
+        time.sleep(0.001)
+    process.kill()
+    output, _ = process.communicate()
+    assert kept.exists(), output
+    resumed = runner.run_experiment(spec, RunContext(checkpoints=kept.parent, checkpoint_seconds=0.0))
+    check_equal(resumed, runner.run_experiment(spec, RunContext()))
+
+
+@pytest.mark.parametrize("method", ["vpt", "coop"])
+def test_the_cost_of_a_resumed_run_is_that_of_all_its_parts(method: str, tmp_path: Path, cut_off):
+    spec = spec_of(method)
+    context = RunContext(checkpoints=tmp_path, checkpoint_seconds=0.0, cache_dir=tmp_path / "cache")
+    cut_off(spec, context, 2)
+    resumed, _ = runner.run_experiment(spec, context)
+    whole, _ = runner.run_experiment(spec, RunContext(cache_dir=tmp_path / "cache"))
+    for name in type(whole.cost).model_fields:
+        if "passes" in name or "shared" in name:
+            assert getattr(resumed.cost, name) == getattr(whole.cost, name)
+
+
+# --- batches ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", some_fast(["zero_shot", "coop", "vpt", "clip_adapter"], {"coop"}))
+def test_answers_do_not_depend_on_the_evaluation_batch(method: str):
+    answers = [runner.run_experiment(spec_of(method), RunContext(eval_batch=size)) for size in (128, 8, 3)]
+    (whole, columns), *others = answers
+    assert whole.provenance.eval_batch == 128
+    for record, predictions in others:
+        assert [score.accuracy for score in record.scores] == [score.accuracy for score in whole.scores]
+        for ours, theirs in zip(predictions, columns, strict=True):
+            assert ours.images == theirs.images
+            for name in ("label", "predicted", "rank", "top_labels"):
+                assert np.array_equal(getattr(ours, name), getattr(theirs, name))
+            for name in ("true_logit", "log_sum_exp", "top_logits"):
+                np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), rtol=1e-4, atol=1e-4)
+
+
+# --- nodes of Ray -----------------------------------------------------------------------------------------------------
 
 
 def surroundings_in(folder: Path) -> Surroundings:
+    """Every option of the context is set."""
     context = RunContext(
         data_root=folder / "data",
         cache_dir=folder / "cache",
@@ -34,45 +115,20 @@ def surroundings_in(folder: Path) -> Surroundings:
         checkpoints=folder / "runs" / "checkpoints",
         checkpoint_seconds=0.0,
     )
-    # a tuned model is a file beside the record; a local weight file or a support list would change the spec; two
-    # threads in many processes are slow
+    # a tuned model is a file beside the record; a local weight file or a support list would change the spec
     same_as_default = {"keep_models", "weights", "files", "device", "threads"}
     unset = {name for name in RunContext.model_fields if getattr(context, name) == getattr(RunContext(), name)}
     assert unset == same_as_default, "set the new fields of RunContext here"
     return Surroundings(runs=folder / "runs", context=context)
 
 
-def tasks() -> list[RunTask]:
-    return [RunTask(spec_of(method)) for method in METHODS]
-
-
-def results(folder: Path) -> list[object]:
-    shards = Shards(folder / "runs")
-    found = [shards.read(task.spec.run_id) for task in tasks()]
-    assert all(shard is not None for shard in found)
-    return [outcome((shard.record, list(shard.predictions))) for shard in found if shard is not None]
-
-
-@pytest.fixture(scope="module")
-def expected(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
-    folder = tmp_path_factory.mktemp("inline")
-    launching.launch(surroundings_in(folder), 0, tasks())
-    return results(folder)
-
-
-@pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_local_processes(method: str, expected: list[object], tmp_path: Path) -> None:
-    launching.launch(surroundings_in(tmp_path), 2, tasks(), method=method)
-    assert results(tmp_path) == expected
-
-
-def test_ray_workers(expected: list[object], tmp_path: Path) -> None:
-    pytest.importorskip("ray", reason="needs Ray, the extra [ray]")
-    from bench.sweep.launch.ray_worker import RayWorker
-
-    around = surroundings_in(tmp_path)
-    worker = RayWorker(str(tmp_path), around.model_dump_json(), {}, {})
-    for task in tasks():
-        found = worker.execute(task)
-        Shards(around.runs).write(found.record, found.predictions)
-    assert results(tmp_path) == expected
+def test_a_worker_of_ray_computes_what_this_process_computes(tmp_path: Path, monkeypatch) -> None:
+    """Workers of a pool: `test_pool_process.py`."""
+    monkeypatch.chdir(tmp_path)
+    here, there = surroundings_in(tmp_path / "here"), surroundings_in(tmp_path / "there")
+    task = RunTask(spec_of("coop", epochs=2))
+    launch(here, 0, [task])
+    forget_loaded()
+    computed = RayWorker(str(tmp_path), there.model_dump_json(), {}, {}).execute(task)
+    expected = Shards(here.runs).read(task.spec.run_id)
+    assert outcome((computed.record, list(computed.predictions))) == outcome((expected.record, [*expected.predictions]))

@@ -1,1 +1,0 @@
-"""Plants mistakes in the code, one at a time, and counts how many the tests notice."""
