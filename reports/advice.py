@@ -16,10 +16,13 @@ def take(view: OverviewView, measure: str) -> Markup:
     pick, told = found.advice, found.verdict
     if pick is None:
         return Markup("")
-    left_out = f"gained {points(pick.gain)} on average and lost on {pick.below} of {pick.n}"
-    chosen = "Chosen without the tested dataset,"
-    if pick.method == view.table.baseline:
-        return Markup("<b>Take {}.</b> {} the best other {}.").format(view.names[pick.method], chosen, left_out)
-    if told.judgement_elsewhere.known is not Certainty.CLEAR or 2 * pick.below > pick.n:
-        return Markup("<b>No method is sure to gain elsewhere.</b> {} the best {}.").format(chosen, left_out)
-    return Markup("<b>Take {}.</b> {} it {}.").format(view.names[pick.method], chosen, left_out)
+    kind = "another method" if pick.method == view.table.baseline else "the method"
+    left_out = (
+        f"On each dataset, {kind} that was best on the others gained {points(pick.gain)} on average, and lost on "
+        f"{pick.below} of {pick.n}."
+    )
+    if pick.method != view.table.baseline and (
+        told.judgement_elsewhere.known is not Certainty.CLEAR or 2 * pick.below > pick.n
+    ):
+        return Markup("<b>No method is sure to gain elsewhere.</b> {}").format(left_out)
+    return Markup("<b>Take {}.</b> {}").format(view.names[pick.method], left_out)

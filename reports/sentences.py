@@ -49,7 +49,7 @@ def small_print(view: OverviewView, measure: str) -> Markup:
     """The trend with difficulty, what these runs can tell, trainings that stand apart, and the remarks."""
     answer = view.answers[measure]
     told = answer.verdict
-    said = [f"Power: {words}." if (words := told_difference(told.detectable)) else "", far_trainings(view, told)]
+    said = [far_trainings(view, told)]
     if not view.seeds:
         alike = "; only equal inputs are ranked" if view.has_others else ""
         said.append(f"{counted(len(view.names), 'method')}, one published value each, no costs{alike}.")
@@ -201,7 +201,7 @@ def trend_text(view: OverviewView, trend: difficulty_trend.Trend | None) -> str:
     if trend is None:
         return "no trend is shown"
     if trend.verdict not in difficulty_trend.SIGNIFICANT:
-        return "no clear trend with difficulty"
+        return "no clear trend over these datasets"
     titles = {dataset.name: dataset.title for dataset in view.datasets}
-    carried = f", which {titles.get(trend.carrier, trend.carrier)} alone carries" if trend.carrier else ""
+    carried = f"; without {titles.get(trend.carrier, trend.carrier)} that is not clear" if trend.carrier else ""
     return f"the gain {trend.verdict} with difficulty ({counted(trend.n, 'dataset')}){carried}"

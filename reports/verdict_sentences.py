@@ -97,9 +97,11 @@ def _matching(view: OverviewView, found: best_method.Answer) -> str:
         return ""
     if not few:
         return "No other method is as good."
+    if not told.n_seeds:
+        return f"Of the {len(told.others) + 1} methods with equal inputs, {len(few) + 1} may be the best there."
     named = len(few) <= MOST_NAMED
     who = join([_short(view, key) for key in few]) if named else f"{len(few)} of the {len(told.others)} others"
-    return f"{who} may be as good{'' if told.n_seeds else ' there'}."
+    return f"{who} may be as good."
 
 
 def known_lines(view: OverviewView, measure: str) -> Markup:
@@ -113,13 +115,13 @@ def known_lines(view: OverviewView, measure: str) -> Markup:
     if ends(here):
         parts.append(_known("here", here, f"on {where(view, found)}"))
     elif told.n_seeds:
-        parts.append(Markup("Open <b>here</b>: {}.").format(told.judgement_here.why or "the same answers"))
+        parts.append(Markup("Not known <b>here</b>: {}.").format(told.judgement_here.why or "the same answers"))
     else:
         parts.append(Markup("Not tested <b>here</b>: single printed values."))
     if ends(elsewhere):
         parts.append(_known("elsewhere", elsewhere, "on datasets like these"))
     elif _is_few(told):
-        parts.append(Markup("Open <b>elsewhere</b>: {}.").format(few_datasets(told.n_datasets)))
+        parts.append(Markup("Not known <b>elsewhere</b>: {}.").format(few_datasets(told.n_datasets)))
     parts.append(Markup.escape(headline(view, measure).partition("\n")[2]))
     if (n := told.variants) > 1:
         parts.append(Markup("The leader is the best of {} settings of its method on these test images.").format(n))
@@ -128,8 +130,8 @@ def known_lines(view: OverviewView, measure: str) -> Markup:
 
 def _known(place: str, test: MeanTest | None, on: str) -> Markup:
     """The interval of the gain at a place."""
-    sure = "Sure" if test is not None and test.clear else "Open"
-    return Markup("{} <b>{}</b>: {} {}.").format(sure, place, ends(test), on)
+    sure = "Sure" if test is not None and test.clear else "Not sure"
+    return Markup("{} <b>{}</b>: {} (95 %) {}.").format(sure, place, ends(test), on)
 
 
 MOST_FAR = 2

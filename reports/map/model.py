@@ -167,6 +167,11 @@ class GainMap:
         return len(self.rows) > DENSE
 
     @property
+    def tested(self) -> bool:
+        """Whether some mean has an interval on these datasets."""
+        return any(row.strip is not None and row.strip.here is not None for row in self.rows)
+
+    @property
     def timed(self) -> bool:
         """Whether some time is known."""
         return any(row.time for row in self.rows)

@@ -74,7 +74,7 @@ if (front) {
     fill(selects.a, methods.filter(([index]) => index !== data.baseline), state.a);
     fill(selects.b, data.baseline === null ? [] : methods, state.b);
     fill(selects.measure, data.measures.map((measure) => [measure, block.titles[measure]]), state.measure);
-    fill(selects.x, data.axes.length ? [["", "from easy to hard"], ...data.axes.map(([name, title]) => [name, "by " + title.toLowerCase()])] : [], state.x);
+    fill(selects.x, data.axes.length ? [["", "from easy to hard (transfer difficulty)"], ...data.axes.map(([name, title]) => [name, "by " + title.toLowerCase()])] : [], state.x);
     choiceListeners.forEach((listen) => listen(data, state));
     if (chosen && location.hash.slice(1) !== frontAddress()) history.pushState(null, "", "#" + frontAddress());
   };
