@@ -11,7 +11,6 @@ from bench.analysis import (
     HConvention,
     best_method,
     difficulty_trend,
-    told_difference,
     why_no_ranks,
 )
 from bench.score_texts import percent
