@@ -16,9 +16,9 @@ def take(view: OverviewView, measure: str) -> Markup:
     pick, told = found.advice, found.verdict
     if pick is None:
         return Markup("")
-    kind = "another method" if pick.method == view.table.baseline else "the method"
+    kind = "the other method" if pick.method == view.table.baseline else "the method"
     left_out = (
-        f"On each dataset, {kind} that was best on the others gained {points(pick.gain)} on average, and lost on "
+        f"On each dataset, {kind} that was best on the others gained {points(pick.gain)} on average and lost on "
         f"{pick.below} of {pick.n}."
     )
     if pick.method != view.table.baseline and (

@@ -200,7 +200,7 @@ def trend_text(view: OverviewView, trend: difficulty_trend.Trend | None) -> str:
     if trend is None:
         return "no trend is shown"
     if trend.verdict not in difficulty_trend.SIGNIFICANT:
-        return "no clear trend over these datasets"
+        return "it is not clear that the gain changes with difficulty"
     titles = {dataset.name: dataset.title for dataset in view.datasets}
     carried = f"; without {titles.get(trend.carrier, trend.carrier)} that is not clear" if trend.carrier else ""
     return f"the gain {trend.verdict} with difficulty ({counted(trend.n, 'dataset')}){carried}"

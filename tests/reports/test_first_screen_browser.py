@@ -327,7 +327,7 @@ def test_all_choices_are_in_the_address_and_back_undoes_one(first, view, url):
         "document.querySelector('#chooser select[aria-label=Protocol]').selectedOptions[0].text === 'Base-to-new'"
     )
     overview = shown_overview(first, view)
-    shown_pages.choose(first, "#choose-x", "from easy to hard")
+    shown_pages.choose(first, "#choose-x", "from easy to hard (transfer difficulty)")
     shown_pages.choose(first, "#choose-measure", "new classes")
     assert_chart(first, overview, "new", "coop", "vpt")
 

@@ -65,4 +65,4 @@ def test_zero_shot_is_advised_with_what_was_tried(view):
     changed = replace(view, answers={"H": replace(view.answers["H"], advice=Pick("zero_shot", -0.003, 6, 11))})
     text = take(changed, "H").striptags()
     assert text.startswith("Take Zero-shot CLIP.")
-    assert text.endswith("the best other gained −0.3 on average and lost on 6 of 11.")
+    assert text.endswith("the other method that was best on the others gained −0.3 on average and lost on 6 of 11.")
