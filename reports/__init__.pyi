@@ -14,10 +14,10 @@ from .render import render_site as render_site
 from .sentences import answer_lines as answer_lines
 from .site.build import PageRequest as PageRequest
 from .site.build import write_page as write_page
-from .tables.model import FIRST_ROWS as FIRST_ROWS
-from .tables.model import Column as Column
-from .tables.model import Table as Table
-from .tables.model import cell as cell
+from .tables.page_table import FIRST_ROWS as FIRST_ROWS
+from .tables.page_table import Column as Column
+from .tables.page_table import Table as Table
+from .tables.page_table import cell as cell
 from .verdict_sentences import few_datasets as few_datasets
 from .views import AddedPart as AddedPart
 from .views import BoardView as BoardView

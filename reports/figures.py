@@ -10,12 +10,12 @@ from bench.analysis import Leaderboard, board_verdicts, cost_points
 from bench.errors import UsageError
 from bench.papers import Catalogue
 from reports._format import counted, join
-from reports.charts.cost import COST_AXES, cost_axes, cost_svg
-from reports.charts.drawing import fixed_pair
+from reports.charts.cost_chart import COST_AXES, cost_axes, cost_svg
 from reports.charts.shots import shots_svg
+from reports.charts.svg_drawing import fixed_pair
 from reports.charts.svg_file import svg_file
 from reports.map.figure import map_svg
-from reports.map.model import gain_map
+from reports.map.gain_map import gain_map
 from reports.map.pairs import first_pair
 from reports.presenters.overview import board_overview
 from reports.titles import PHRASES

@@ -23,8 +23,8 @@ from reports._format import brief, unbroken
 from reports.advice import take
 from reports.charts.svg_file import svg_file
 from reports.map.figure import map_svg
+from reports.map.gain_map import MapColumn, MapRow, gain_map, letters
 from reports.map.html import MapLinks, map_html
-from reports.map.model import MapColumn, MapRow, gain_map, letters
 from reports.map.pairs import first_pair, means_data, orders, pairs_data
 from reports.page_file import page_environment
 from reports.parts.comparisons import pairs_parts, shots_parts, with_other_shots
@@ -35,7 +35,7 @@ from reports.parts.part import Part, numbered, without_folds, without_pictures
 from reports.parts.published import published_parts, reproduction_parts, sources_parts
 from reports.parts.runs import runs_parts
 from reports.sentences import caveats, scope_link, seen_mark, small_print
-from reports.tables.model import whole_sides
+from reports.tables.page_table import whole_sides
 from reports.titles import SCORE_TITLES
 from reports.verdict_sentences import claim, known_lines
 from reports.views import AnyBoardView, BoardView, OverviewView, PublishedBoardView, SiteView

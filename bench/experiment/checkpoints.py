@@ -19,7 +19,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from bench.experiment.cost import CostMeter
+from bench.experiment.run_cost import CostMeter
 from bench.results import write_atomically
 from methods import Batch, Classifier, Snapshots, TrainableMethod, logits_accuracy
 

@@ -17,8 +17,8 @@ from bench._util.memory import out_of_memory
 from bench.analysis import metrics
 from bench.experiment.accelerator import copied_back
 from bench.experiment.checkpoints import EpochCandidates
-from bench.experiment.cost import own_clock
 from bench.experiment.features.inputs import Inputs
+from bench.experiment.run_cost import own_clock
 from bench.record import SCORES_VERSION, TOP, OpenScore, Predictions, Provenance, RunRecord, RunStatus, Score
 from bench.results import split_scores
 from bench.spec import OPEN_BASE, OPEN_NEW, ExperimentSpec

@@ -21,12 +21,12 @@ from bench.experiment.accelerator import (
     memory_advice,
 )
 from bench.experiment.checkpoints import Checkpoint, EpochCandidates, Progress
-from bench.experiment.cost import CostMeter
 from bench.experiment.evaluation import EvaluatedImages, evaluate_open, evaluate_split
 from bench.experiment.features.inputs import shared_inputs
 from bench.experiment.features.training_images import TrainingImages
 from bench.experiment.kept_models import kept_model
 from bench.experiment.measured_difficulty import measure_difficulty
+from bench.experiment.run_cost import CostMeter
 from bench.experiment.task import load_task, read_splits
 from bench.experiment.teacher import load_teacher
 from bench.experiment.training_loop import fit, training_epochs

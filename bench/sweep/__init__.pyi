@@ -4,7 +4,7 @@ from .backbone_table import backbone_card as backbone_card
 from .backbone_table import backbone_groups as backbone_groups
 from .dataset_names import backbone_advice as backbone_advice
 from .dataset_names import check_demo_backbone as check_demo_backbone
-from .devices import resolve_device as resolve_device
+from .device_choice import resolve_device as resolve_device
 from .driver import SweepOutcome as SweepOutcome
 from .driver import carry_out as carry_out
 from .driver import context_of as context_of
@@ -18,8 +18,8 @@ from .inputs import files_by_digest as files_by_digest
 from .inputs import local_weights as local_weights
 from .inputs import named_files as named_files
 from .inputs import repetition_context as repetition_context
-from .launch.claims import Living as Living
-from .launch.claims import living as living
+from .launch.task_claims import Living as Living
+from .launch.task_claims import living as living
 from .launch.tasks import Outcome as Outcome
 from .launchers import early_process as early_process
 from .machine import cache_folder as cache_folder

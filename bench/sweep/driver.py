@@ -18,9 +18,9 @@ from bench.results import Shards, Staleness, check_output_folder, check_runs_fol
 from bench.spec import ExperimentSpec
 from bench.sweep.inputs import local_weights, named_files, teacher_backbone
 from bench.sweep.kept_models import check_keepable, drop_all_but_best, kept_summary, lacking_models
-from bench.sweep.launch.claims import Claims, remove_leftovers
 from bench.sweep.launch.pool import launch
 from bench.sweep.launch.pool_process import PoolProcess
+from bench.sweep.launch.task_claims import Claims, remove_leftovers
 from bench.sweep.launch.tasks import (
     DifficultyTask,
     FinishedTask,

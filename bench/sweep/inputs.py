@@ -13,7 +13,7 @@ from bench.context import RunContext
 from bench.errors import UsageError
 from bench.experiment import ModelFileError, TeacherFile, read_splits, read_teacher
 from bench.results import known_methods
-from bench.sweep.devices import resolve_device
+from bench.sweep.device_choice import resolve_device
 from bench.sweep.machine import find_gpus
 from bench.sweep.request import SweepRequest
 from datasets_registry import SupportList, read_support_list

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench._util.terminal import terminal_width, wrapped
-from bench.sweep.launch.claims import Living, living
+from bench.sweep.launch.task_claims import Living, living
 from bench.sweep.launch.tasks import FinishedTask, Outcome, RunTask
 
 if TYPE_CHECKING:

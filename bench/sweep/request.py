@@ -15,7 +15,7 @@ from bench.bounds import MOST_RETRIES, MOST_WORKERS
 from bench.errors import UsageError
 from bench.spec import ALL, ALL_SHOTS, shots_value
 from bench.sweep.dataset_names import check_demo_backbone, default_protocol
-from bench.sweep.devices import Devices, check_exists, check_kind, local_devices, parse_device
+from bench.sweep.device_choice import Devices, check_exists, check_kind, local_devices, parse_device
 from bench.sweep.options import (
     LauncherName,
     Option,

@@ -1,6 +1,6 @@
 """Public names of `bench.tuned_models`; `__init__.py` loads each on first use."""
 
-from .image_sources import check_sources as check_sources
+from .images_to_predict import check_sources as check_sources
 from .model_lookup import find_model as find_model
 from .prediction import PredictionSummary as PredictionSummary
 from .prediction import Row as Row

@@ -18,7 +18,7 @@ from bench._util.words import counted
 from bench.bounds import printable
 from bench.errors import UsageError
 from bench.results import replacing
-from bench.tuned_models.image_sources import ImageItem, check_sources, image_items
+from bench.tuned_models.images_to_predict import ImageItem, check_sources, image_items
 from bench.tuned_models.tuned_model import BATCH, TunedModel
 from datasets_registry import BadImageError, ImageFacts, ImageNotes, keep_warnings
 

@@ -10,7 +10,9 @@ from markupsafe import Markup
 from bench.analysis import Entry, Estimate
 from bench.score_texts import score_text
 from reports._format import counted, shorten
-from reports.charts.drawing import (
+from reports.charts.names import Box, place_names
+from reports.charts.plot import PlotAxis, linear_axis, log_axis
+from reports.charts.svg_drawing import (
     BOLD,
     CHANGING,
     DASHED,
@@ -25,8 +27,6 @@ from reports.charts.drawing import (
     svg,
     text,
 )  # fmt: skip
-from reports.charts.names import Box, place_names
-from reports.charts.plot import PlotAxis, linear_axis, log_axis
 from reports.titles import SCORE_TITLES
 from reports.views import BoardView, OverviewView
 

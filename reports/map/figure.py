@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from reports._format import points, shorten
-from reports.charts.drawing import ACCENT, BOLD, INK, LINE, LOSS, SOFT, STRONG, path, svg, text
 from reports.charts.names import LETTER
-from reports.map.drawing import WHOLE, marks, side_of, strip
-from reports.map.model import GainMap, MapCell, MapRow
+from reports.charts.svg_drawing import ACCENT, BOLD, INK, LINE, LOSS, SOFT, STRONG, path, svg, text
+from reports.map.gain_map import GainMap, MapCell, MapRow
+from reports.map.marks import WHOLE, marks, side_of, strip
 
 TONES = {
     "l6": "#963f08", "l5": "#e08a44", "l4": "#efa56c", "l3": "#f7c9a4", "l2": "#fbe0cb", "l1": "#fdf0e6",

@@ -8,8 +8,8 @@ from itertools import accumulate
 from jinja2 import Environment
 from markupsafe import Markup
 
-from reports.map.drawing import marks, side_of, strip
-from reports.map.model import GainMap, MapColumn, MapRow
+from reports.map.gain_map import GainMap, MapColumn, MapRow
+from reports.map.marks import marks, side_of, strip
 
 SEVERAL, MANY = 12, 16
 """Datasets from which the table needs a wide window for a column of each, and from which none is wide enough."""

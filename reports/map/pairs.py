@@ -5,7 +5,7 @@ from itertools import combinations
 from typing import Any
 
 from bench.analysis import MeanTest, Verdict, best_method, dataset_difficulty
-from reports.tables.model import whole
+from reports.tables.page_table import whole
 from reports.views import OverviewView
 
 

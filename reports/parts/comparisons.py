@@ -9,7 +9,7 @@ from reports._format import counted, p_value, shorten
 from reports._format import signed_points as points_text
 from reports.charts.shots import shots_svg
 from reports.parts.part import Part, chart, fold, heading, paragraph, table
-from reports.tables.model import Column, Table, TableCell, cell, whole
+from reports.tables.page_table import Column, Table, TableCell, cell, whole
 from reports.titles import PHRASES
 from reports.verdict_sentences import LONGEST_NAME
 from reports.views import AnyBoardView, BoardView, OverviewView

@@ -2,10 +2,10 @@
 
 from bench.analysis import EntryCost
 from reports._format import count, or_unknown, seconds
-from reports.charts.cost import COST_AXES, cost_axes, cost_svg, cost_text
-from reports.map.model import time_unit
+from reports.charts.cost_chart import COST_AXES, cost_axes, cost_svg, cost_text
+from reports.map.gain_map import time_unit
 from reports.parts.part import Part, chart, fold, paragraph, table
-from reports.tables.model import Column, Table, TableCell, cell, percent_cell
+from reports.tables.page_table import Column, Table, TableCell, cell, percent_cell
 from reports.titles import MEASURE_TITLES
 from reports.views import BoardView
 

@@ -22,7 +22,7 @@ from datasets_registry import EvalProtocol
 from reports._format import counted, p_value, plural
 from reports._format import signed_points as points_text
 from reports.parts.part import Part, fold, paragraph, table
-from reports.tables.model import Column, Table, TableCell, cell, whole, whole_sides
+from reports.tables.page_table import Column, Table, TableCell, cell, whole, whole_sides
 from reports.titles import MEASURE_TITLES
 from reports.verdict_sentences import ends
 from reports.views import BoardView, OverviewView

@@ -5,7 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from reports.tables.model import Table
+from reports.tables.page_table import Table
 
 Part = list[Any]
 

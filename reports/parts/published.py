@@ -16,7 +16,7 @@ from bench.score_texts import percent
 from reports._format import counted, shorten
 from reports._format import signed_points as points_text
 from reports.parts.part import Part, fold, html, paragraph, table
-from reports.tables.model import FIRST_ROWS, Column, Table, TableCell, cell, percent_cell, whole
+from reports.tables.page_table import FIRST_ROWS, Column, Table, TableCell, cell, percent_cell, whole
 from reports.titles import MEASURE_TITLES, PANEL_TITLES
 from reports.views import PublishedBoardView
 

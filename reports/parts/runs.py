@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from reports._format import brief
 from reports.parts.part import Part, paragraph, table
-from reports.tables.model import FIRST_ROWS, Column, Table, TableCell
+from reports.tables.page_table import FIRST_ROWS, Column, Table, TableCell
 from reports.views import BoardView
 
 

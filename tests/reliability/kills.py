@@ -29,7 +29,7 @@ from bench.record import RunStatus  # noqa: E402
 from bench.results.database import Store  # noqa: E402
 from bench.results.shards import Shards  # noqa: E402
 from bench.spec import ExperimentSpec  # noqa: E402
-from bench.sweep.launch.claims import living, remove_leftovers  # noqa: E402
+from bench.sweep.launch.task_claims import living, remove_leftovers  # noqa: E402
 from bench.sweep.launch.tasks import RunTask, Surroundings  # noqa: E402
 
 METHODS = ("coop", "apex", "vpt")

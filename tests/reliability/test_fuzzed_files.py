@@ -30,7 +30,7 @@ from bench.results.bundles import export_bundle, import_bundle
 from bench.results.checksummed_json import encode_document
 from bench.results.database import fresh_store
 from bench.results.shards import Shards
-from bench.sweep.launch.claims import Claims, living
+from bench.sweep.launch.task_claims import Claims, living
 from bench.sweep.sweep_files import read_sweep_file
 from datasets_registry import BenchError, feature_bundle, read_coop_split
 from datasets_registry._custom.dataset import read_custom_dataset

@@ -13,7 +13,7 @@ pytest.importorskip("websocket", reason="websocket-client is not installed")
 from shown_pages import choose, open_leaderboard
 
 from reports import render_site
-from reports.charts.cost import COST_AXES, cost_axes
+from reports.charts.cost_chart import COST_AXES, cost_axes
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
 

@@ -5,11 +5,11 @@ import pytest
 from report_sample import catalogue, difficulty_frame, runs_frame
 
 import reports.charts.svg_file as svg_files
-from reports.charts.cost import cost_axes
+from reports.charts.cost_chart import cost_axes
 from reports.charts.names import ABOVE, place_names
 from reports.charts.plot import linear_axis
 from reports.figures import difficulty_picture
-from reports.map.model import gain_map
+from reports.map.gain_map import gain_map
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
 

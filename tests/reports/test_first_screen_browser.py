@@ -16,7 +16,7 @@ from bench.papers import registered
 from bench.papers.published_numbers import published_difficulty, published_frame
 from reports import render_site
 from reports._format import points
-from reports.map.model import gain_map
+from reports.map.gain_map import gain_map
 from reports.presenters.content import PageContent
 from reports.presenters.site import published_site, site_view
 

@@ -11,7 +11,7 @@ from report_sample import FIXTURES, catalogue, difficulty_frame, runs_frame
 
 from bench.analysis import FEWEST_ELSEWHERE, Certainty
 from bench.papers.published_numbers import published_difficulty, published_frame
-from reports.map.model import gain_map
+from reports.map.gain_map import gain_map
 from reports.page_data import page_data
 from reports.presenters.content import PageContent
 from reports.presenters.site import published_site, site_view

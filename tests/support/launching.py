@@ -13,10 +13,10 @@ from fake_runner import make_spec
 
 from bench.record import RunStatus
 from bench.results.shards import Shards
-from bench.sweep.launch.claims import Claims
 from bench.sweep.launch.pool import Pool, worker_environment
 from bench.sweep.launch.pool import launch as launch_tasks
 from bench.sweep.launch.pool_process import CAN_FORK, PoolProcess
+from bench.sweep.launch.task_claims import Claims
 from bench.sweep.launch.tasks import FinishedTask, LaunchSummary, RunTask, Surroundings, Task
 
 

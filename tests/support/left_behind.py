@@ -9,7 +9,7 @@ import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from bench.sweep.launch.claims import Process
+from bench.sweep.launch.task_claims import Process
 
 OTHER_MACHINE = replace(Process.current(), boot="another machine")
 
@@ -18,7 +18,7 @@ def dead_process() -> Process:
     """A process of this machine that has ended."""
     program = """
 import json
-from bench.sweep.launch.claims import Process
+from bench.sweep.launch.task_claims import Process
 from dataclasses import asdict
 print(json.dumps(asdict(Process.current())))
 """

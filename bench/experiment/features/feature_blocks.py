@@ -18,8 +18,8 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from bench.errors import CacheError
-from bench.experiment.cost import UNKNOWN
 from bench.experiment.features.cache_folder import NAME_FILE, Budget, block_files
+from bench.experiment.run_cost import UNKNOWN
 from bench.results import locked, write_atomically
 
 _ADDRESS_BYTES = 16

@@ -17,7 +17,6 @@ from torch import Tensor
 
 from bench._util.prefetch import prefetch
 from bench.experiment.accelerator import copied_back, synchronize
-from bench.experiment.cost import charge, set_apart
 from bench.experiment.features.cache_folder import Budget
 from bench.experiment.features.feature_blocks import (
     BlockFolder,
@@ -28,6 +27,7 @@ from bench.experiment.features.feature_blocks import (
     read_block,
     write_block,
 )
+from bench.experiment.run_cost import charge, set_apart
 from methods import Backbone, image_hidden_states
 
 ENCODE_BATCH = 32

@@ -16,12 +16,12 @@ from torch import Tensor
 
 from bench._util.prefetch import parallel_map, prefetch
 from bench.context import RunContext
-from bench.experiment.cost import UNKNOWN, charge
 from bench.experiment.features.cache_folder import Budget
 from bench.experiment.features.feature_blocks import address
 from bench.experiment.features.frozen_features import FeatureStore, FrozenTexts, encode_padded, images_per_pass
 from bench.experiment.features.view_pixels import EvaluatedViews, RenderedViews
 from bench.experiment.features.views import CENTER_VIEW, View, ViewKind, to_pixels, views_for_epoch
+from bench.experiment.run_cost import UNKNOWN, charge
 from datasets_registry import Images, Sample, SupportSet, UnlabelledImages, feature_bundle
 from methods import (
     Backbone,

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from bench._util.words import counted
 from bench.analysis import BASELINE, MeanTest
 from bench.errors import RunTimeoutError
-from bench.extensions.recommendation.comparison import fold_tests
+from bench.extensions.recommendation.fold_comparison import fold_tests
 from bench.extensions.recommendation.folds import FOLDS, FoldPlan
 from bench.extensions.recommendation.request import RecommendRequest
 from bench.extensions.recommendation.result import ERROR_RATE, Recommendation, Standing, verdict_of

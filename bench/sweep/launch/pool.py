@@ -21,7 +21,7 @@ from bench._util.memory import collect_only_new_objects
 from bench._util.words import counted
 from bench.errors import NoWorkerError
 from bench.results import Shards
-from bench.sweep.launch.claims import Claims, living, remove_leftovers
+from bench.sweep.launch.task_claims import Claims, living, remove_leftovers
 from bench.sweep.launch.task_executor import existing_result, failed_result, load_runner, store_result
 from bench.sweep.launch.tasks import (
     DifficultyTask,

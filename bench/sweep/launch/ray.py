@@ -17,7 +17,6 @@ import ray
 from ray.exceptions import RayError
 
 from bench.errors import WorkerDiedError, WorkerKilledError, WorkerMemoryError
-from bench.sweep.launch.claims import Claims
 from bench.sweep.launch.pool import LOOK_SECONDS, Pool
 from bench.sweep.launch.ray_cluster import (
     AUTO,
@@ -32,6 +31,7 @@ from bench.sweep.launch.ray_cluster import (
     was_killed,
 )
 from bench.sweep.launch.ray_worker import RayWorker
+from bench.sweep.launch.task_claims import Claims
 from bench.sweep.launch.task_executor import store_result
 from bench.sweep.launch.tasks import RunTask, Task
 from bench.sweep.launch.worker import OpenTasks

@@ -12,7 +12,7 @@ from bench.experiment import model_path, write_model
 from bench.record import DifficultyRecord, Predictions, RunRecord, RunStatus
 from bench.results import Shards
 from bench.spec import ExperimentSpec
-from bench.sweep.launch.claims import was_used
+from bench.sweep.launch.task_claims import was_used
 from bench.sweep.launch.tasks import DifficultyTask, FinishedTask, Outcome, RunTask, Surroundings, Task
 from datasets_registry import BenchError
 

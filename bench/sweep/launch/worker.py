@@ -20,7 +20,7 @@ from pathlib import Path
 
 from bench._util.memory import keep_freed_memory
 from bench.results import Shards
-from bench.sweep.launch.claims import Claims
+from bench.sweep.launch.task_claims import Claims
 from bench.sweep.launch.task_executor import (
     execute,
     existing_result,

@@ -4,11 +4,11 @@ const mapPlace = document.getElementById("map");
 const shownMap = { family: "", inputs: "", sort: "", whole: new Set() };  // what the reader chose; the address keeps it
 const mapTable = () => mapPlace.querySelector("table");
 const rowOf = (method) => mapTable().querySelector(`tbody tr[data-m="${method}"]`);
-const PLOT = { top: 20, height: 86 };  // as in reports/map/drawing.py
+const PLOT = { top: 20, height: 86 };  // as in reports/map/marks.py
 // Better, worse, or within a point; in points.
 const sideOf = (gap) => gap === null ? "gain" : Number(tenths(Math.abs(gap))) < 1 ? "even" : gap < 0 ? "loss" : "gain";
 const setSide = (node, side) => { node.classList.remove("gain", "even", "loss"); node.classList.add(side); };
-// The marks of a dataset at two scores in per cent, or null; `marks` of reports/map/drawing.py draws them first.
+// The marks of a dataset at two scores in per cent, or null; `marks` of reports/map/marks.py draws them first.
 const moveMarks = (at, mine, theirs) => {
   const [disc, dash] = [mine, theirs].map((score) => rounded(PLOT.top + PLOT.height * (1 - (score ?? 0) / 100)));
   const gap = mine === null || theirs === null ? null : mine - theirs;

@@ -1,4 +1,4 @@
-// Tables from their data (reports/tables/model.py). Sorting, filtering and long tables render the rows again.
+// Tables from their data (reports/tables/page_table.py). Sorting, filtering and long tables render the rows again.
 // The kind choice (a button) is that of script/error_analysis.js.
 const HEADING = { text: "text", method: "text", badge: "text", sources: "text", link: "text", choice: "text" };
 const CELL = HEADING;

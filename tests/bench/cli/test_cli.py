@@ -173,7 +173,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_done(etl,
     def read_only(*_args: object, **_kwargs: object) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr("bench.sweep.launch.claims.write_atomically", read_only)
+    monkeypatch.setattr("bench.sweep.launch.task_claims.write_atomically", read_only)
     code, _, err = etl(*RUN, *FAKE)
     assert code == 2
     assert "written: Read-only file system." in err.splitlines()[-1]

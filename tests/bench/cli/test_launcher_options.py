@@ -8,7 +8,7 @@ from bench.context import RunContext
 from bench.errors import BenchError
 from bench.results.shards import Shards
 from bench.sweep import SweepRequest, expand
-from bench.sweep.launch.claims import Claims
+from bench.sweep.launch.task_claims import Claims
 from bench.sweep.launch.tasks import Surroundings
 from bench.sweep.launchers import feature_cache, pool_of
 

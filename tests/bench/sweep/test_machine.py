@@ -14,7 +14,7 @@ from one_case import for_each
 from bench.context import CACHE_LIMIT, PIXEL_LIMIT
 from bench.errors import UsageError
 from bench.sweep import SweepRequest, context_of, machine, resolve_device
-from bench.sweep.devices import local_devices, parse_device
+from bench.sweep.device_choice import local_devices, parse_device
 from bench.sweep.launchers import local_workers, threads_per_run
 from bench.sweep.machine import (
     Gpu,
@@ -127,8 +127,8 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> Pretend:
 
     def pretend(*free: int | None, mac: bool = False) -> None:
         gpus = tuple(Gpu(i, f"GPU {i}", n, str(10 + i)) for i, n in enumerate(free))
-        monkeypatch.setattr("bench.sweep.devices.find_gpus", lambda: gpus)
-        monkeypatch.setattr("bench.sweep.devices._has_mps", lambda: mac)
+        monkeypatch.setattr("bench.sweep.device_choice.find_gpus", lambda: gpus)
+        monkeypatch.setattr("bench.sweep.device_choice._has_mps", lambda: mac)
 
     return pretend
 

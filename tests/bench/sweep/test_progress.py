@@ -18,7 +18,7 @@ from bench.cli.status import status
 from bench.errors import UsageError
 from bench.results.shards import Shards
 from bench.sweep import LogStyle, SweepRequest, carry_out, make_plan, open_log, progress
-from bench.sweep.launch.claims import Claims, living
+from bench.sweep.launch.task_claims import Claims, living
 from bench.sweep.launch.tasks import DifficultyTask, FinishedTask, LaunchSummary, Outcome, RunTask
 from bench.sweep.progress import JsonLog, LiveLog, PlainLog, SweepLog, duration, view, worker_rows
 from bench.sweep.sweep_files import SWEEPS, missing_specs, unfinished_sweeps

@@ -22,7 +22,7 @@ from bench.errors import UsageError
 from bench.experiment.model_file import ModelFileError, list_models
 from bench.results.shards import Shards
 from bench.tuned_models import check_sources
-from bench.tuned_models.image_sources import image_items
+from bench.tuned_models.images_to_predict import image_items
 from bench.tuned_models.prediction import predict_files
 from datasets_registry import (
     BadImageError,

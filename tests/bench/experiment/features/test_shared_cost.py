@@ -13,9 +13,9 @@ from tiny_runs import BACKBONE, DATASET, forget_loaded
 
 from bench.context import RunContext
 from bench.experiment import runner
-from bench.experiment.cost import CostMeter, charge, own_clock, set_apart
 from bench.experiment.features.feature_blocks import pack_block, read_block
 from bench.experiment.features.frozen_features import FeatureStore
+from bench.experiment.run_cost import CostMeter, charge, own_clock, set_apart
 from bench.record import Cost
 from bench.sweep import expand
 from datasets_registry import EvalProtocol

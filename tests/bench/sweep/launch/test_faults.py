@@ -22,7 +22,7 @@ from bench.experiment import write_model
 from bench.record import RunStatus
 from bench.results.shards import Shards
 from bench.sweep.launch import worker_logs
-from bench.sweep.launch.claims import living
+from bench.sweep.launch.task_claims import living
 from bench.sweep.launch.task_executor import ran_out_of_memory
 from bench.sweep.launch.tasks import Outcome, RunTask, Surroundings
 from bench.sweep.launch.worker import LOGS

@@ -22,8 +22,8 @@ from bench.errors import BenchError
 from bench.record import RunStatus
 from bench.results.database import Store
 from bench.results.shards import Shards
-from bench.sweep.launch.claims import remove_leftovers
 from bench.sweep.launch.pool import worker_environment
+from bench.sweep.launch.task_claims import remove_leftovers
 from bench.sweep.launch.task_executor import load_runner
 from bench.sweep.launch.tasks import DifficultyTask, LaunchSummary, RunTask, Surroundings
 from bench.sweep.launch.worker_limits import device_variables, set_device_variables

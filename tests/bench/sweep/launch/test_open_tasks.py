@@ -12,7 +12,7 @@ import pytest
 from fake_runner import make_spec
 
 from bench.results.shards import Shards
-from bench.sweep.launch.claims import Claims
+from bench.sweep.launch.task_claims import Claims
 from bench.sweep.launch.tasks import DifficultyTask, RunTask, Task
 from bench.sweep.launch.worker import OpenTasks, gpu_slot
 from bench.sweep.launchers import workers_share_gpus
@@ -163,7 +163,7 @@ def test_each_worker_claims_a_place_on_the_gpu_with_the_fewest(claims: list[Clai
 
 def test_only_workers_that_share_a_gpu_are_kept_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     found = (Gpu(0, "GPU 0", 2**40, "0"), Gpu(1, "GPU 1", 2**40, "1"))
-    monkeypatch.setattr("bench.sweep.devices.find_gpus", lambda: found)
+    monkeypatch.setattr("bench.sweep.device_choice.find_gpus", lambda: found)
 
     def shared(**given: object) -> bool:
         return workers_share_gpus(SweepRequest.model_validate({"methods": ["coop"], "datasets": ["d"], **given}), 99)

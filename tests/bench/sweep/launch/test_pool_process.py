@@ -17,9 +17,9 @@ from bench.errors import BenchError, NoWorkerError
 from bench.record import RunStatus
 from bench.sweep import LogStyle, SweepRequest, carry_out, early_process, make_plan, open_log
 from bench.sweep.launch import pool_process
-from bench.sweep.launch.claims import remove_leftovers
 from bench.sweep.launch.pool import worker_environment
 from bench.sweep.launch.pool_process import PoolProcess
+from bench.sweep.launch.task_claims import remove_leftovers
 from bench.sweep.launch.tasks import DEFAULT_RUNNER, Outcome, RunTask, Surroundings
 from bench.sweep.launchers import worker_imports
 

@@ -16,8 +16,8 @@ from left_behind import dead_process, write_claim
 from bench.context import RunContext
 from bench.record import RunError
 from bench.results.shards import Shards
-from bench.sweep.launch.claims import Claims
 from bench.sweep.launch.pool import Pool, launch
+from bench.sweep.launch.task_claims import Claims
 from bench.sweep.launch.task_executor import existing_result
 from bench.sweep.launch.tasks import (
     DifficultyTask,

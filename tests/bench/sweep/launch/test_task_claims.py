@@ -18,7 +18,7 @@ import pytest
 from left_behind import OTHER_MACHINE, dead_process, write_claim, write_living
 from patience import wait_until
 
-from bench.sweep.launch.claims import Claims, Process, living, remove_leftovers
+from bench.sweep.launch.task_claims import Claims, Process, living, remove_leftovers
 
 
 def test_a_process_identity_shows_whether_it_is_alive():
@@ -81,7 +81,7 @@ def test_a_folder_that_cannot_be_written_is_an_error_at_once(tmp_path: Path):
 
 def test_beats_that_cannot_be_written_do_not_end_the_work(tmp_path: Path, monkeypatch):
     with Claims(tmp_path, "sweep") as claims:
-        monkeypatch.setattr("bench.sweep.launch.claims.write_atomically", raising(errno.ENOSPC))
+        monkeypatch.setattr("bench.sweep.launch.task_claims.write_atomically", raising(errno.ENOSPC))
         claims.update(done=3)
 
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from bench.extensions.recommendation.comparison import fold_tests
+from bench.extensions.recommendation.fold_comparison import fold_tests
 from bench.extensions.recommendation.folds import groups_of
 from datasets_registry import Sample
 

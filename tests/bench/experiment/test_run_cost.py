@@ -9,8 +9,8 @@ from typing import Any, cast
 import pytest
 import torch
 
-from bench.experiment import cost as module
-from bench.experiment.cost import CostMeter, memory_at_start, peak_memory
+from bench.experiment import run_cost as module
+from bench.experiment.run_cost import CostMeter, memory_at_start, peak_memory
 from bench.record import Cost
 
 CPU = torch.device("cpu")

@@ -37,7 +37,7 @@ ABANDONED_SECONDS = 3600.0
 _DRAFT = re.compile(r"\..+\.(\d+)-\d+\.tmp")
 """Name of a temporary file of `write_atomically`, with the number of its process."""
 _DRAFT_FOLDERS = (LIVE, "sweeps", "checkpoints", "models", "difficulty/*", "shards/??")
-_LOG = logging.getLogger("bench.sweep.launch.claims")
+_LOG = logging.getLogger("bench.sweep.launch.task_claims")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from markupsafe import Markup
 
 from reports.map.classes import tone_of
-from reports.map.model import GainMap, MapRow
+from reports.map.gain_map import GainMap, MapRow
 
 TOP, HEIGHT, WHOLE = 20, 86, 122
 """The place of 100 % in the chart, its distance to 0 %, and the height with room for numbers, in px."""

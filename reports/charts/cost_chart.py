@@ -7,9 +7,9 @@ from markupsafe import Markup
 from bench.analysis import CostPoint
 from bench.score_texts import score_text
 from reports._format import count, seconds, size
-from reports.charts.drawing import CHANGING, DASHED, INK, PLOT, Pair, frame, group, mark, name, path, steps, svg
 from reports.charts.names import place_names
 from reports.charts.plot import linear_axis, log_axis
+from reports.charts.svg_drawing import CHANGING, DASHED, INK, PLOT, Pair, frame, group, mark, name, path, steps, svg
 from reports.titles import score_title
 from reports.views import BoardView
 
