@@ -194,12 +194,12 @@ def _map(view: OverviewView, board: AnyBoardView, measure: str, here: str, *, er
 
 def facts_line(view: OverviewView) -> str:
     """What the page shows, beside its name; a demo says first that it is one."""
-    demo = ""
+    source = "Measured runs: "
     if view.demo is not None:
-        demo = f"Demo{' on synthetic images' if view.demo.synthetic else ''}, short training: "
+        source = f"Demo{' on synthetic images' if view.demo.synthetic else ''}, short training: "
     elif view.board is None:
         return "Published numbers, none measured by this project"
-    return f"{demo}{view.setting}, {view.backbone}"
+    return f"{source}{view.setting}, {view.backbone}"
 
 
 def _sections(view: OverviewView, board: AnyBoardView, here: str) -> dict[str, list[Part]]:

@@ -98,7 +98,7 @@ def _matching(view: OverviewView, found: best_method.Answer) -> str:
     if not few:
         return "No other method is as good."
     if not told.n_seeds:
-        return f"Of the {len(told.others) + 1} methods with equal inputs, {len(few) + 1} may be the best there."
+        return f"Of the {len(told.others) + 1} methods with equal inputs, {len(few) + 1} may be the best elsewhere."
     named = len(few) <= MOST_NAMED
     who = join([_short(view, key) for key in few]) if named else f"{len(few)} of the {len(told.others)} others"
     return f"{who} may be as good."

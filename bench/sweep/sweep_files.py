@@ -60,8 +60,8 @@ def _unreadable(path: Path, error: OSError) -> str:
         return f"The sweep file {path} cannot be read: {error.strerror or error}."
     option = next((flag for flag, names in (("-m", known_methods()), ("-d", DATASETS)) if path.name in names), "-m")
     return (
-        f"There is no sweep file {path}. Names of a list are separated by commas, without spaces, such as "
-        f"{option} FIRST,{path}."
+        f"Names of a list are separated by commas, without spaces, such as {option} FIRST,{path}; there is no sweep "
+        f"file {path}."
     )
 
 

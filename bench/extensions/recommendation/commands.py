@@ -51,4 +51,5 @@ def recommend_command(
     try:
         find_model(answer.request.dataset, answer.request.runs)
     except UsageError:
-        remark(f"{answer.request.dataset} has several models: give `predict` this one as {model}")
+        command = f"etl-bench predict {model} new_images/ --out predictions.csv"
+        remark(f"{answer.request.dataset} has several models; with this one: {command}")

@@ -198,7 +198,6 @@ def test_domain_generalization_over_synthetic_stand_ins_of_imagenet(data: Path, 
     assert sizes == {"all": 4, "imagenet_a": 2, "imagenet_r": 2, "imagenet_sketch": 4, "imagenet_v2": 4}
     page = page_of(tmp_path, tmp_path / "index.html")
     assert "Domain-generalization from ImageNet, 2 shots" in page
-    assert "excluded from the average" in page
 
 
 def test_cross_dataset_on_three_targets(tmp_path: Path):
@@ -221,5 +220,5 @@ def test_cross_dataset_on_three_targets(tmp_path: Path):
     assert all(entry.complete for entry in board.entries)
     page = page_of(tmp_path, tmp_path / "index.html")
     assert "Cross-dataset from EuroSAT" in page
-    for title in ("Caltech101", "DTD", "Oxford Pets", "EuroSAT (source)"):
+    for title in ("Caltech101", "DTD", "Oxford Pets"):
         assert title in page
