@@ -146,7 +146,7 @@ def test_a_disk_that_is_really_full_stops_the_sweep_and_loses_nothing(small_disk
     assert all(shards.read(task.spec.run_id) is not None for task in finished)
     assert not list(shards.runs.rglob("*.damaged-*"))
     (small_disk / "ballast").unlink()
-    left = [task for task in todo if task not in finished][:20]
+    left = [task for task in todo if task not in finished][:8]  # two blocks each, and folders, in place of the ballast
     assert [item.outcome for item in launch(around(small_disk), 0, left).finished] == [Outcome.OK] * len(left)
 
 
