@@ -114,9 +114,9 @@ def known_lines(view: OverviewView, measure: str) -> Markup:
     parts = []
     if ends(here):
         parts.append(_known("here", here, f"on {where(view, found)}"))
-    elif told.n_seeds:
-        parts.append(Markup("Not known <b>here</b>: {}.").format(told.judgement_here.why or "the same answers"))
-    else:
+    elif told.n_seeds and told.judgement_here.why:
+        parts.append(Markup("Not known <b>here</b>: {}.").format(told.judgement_here.why))
+    elif not told.n_seeds:
         parts.append(Markup("Not tested <b>here</b>: single printed values."))
     if ends(elsewhere):
         parts.append(_known("elsewhere", elsewhere, "on datasets like these"))

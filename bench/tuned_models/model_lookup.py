@@ -27,9 +27,15 @@ def find_model(name: str | Path, runs: Path = Path("runs")) -> Path:
     if len(paths) == 1:
         return paths[0]
     if paths:
-        methods = {m.path: f" ({m.info.spec.method})" for m in models if m.info is not None}
-        ids = ", ".join(f"{path.stem}{methods.get(path, '')}" for path in paths)
-        raise UsageError(f"{name} is the name of {len(paths)} models in {runs / MODELS}: {ids}; give one of these ids.")
+        specs = {model.path: model.info.spec for model in models if model.info is not None}
+        ids = ", ".join(
+            f"{path.stem} ({specs[path].method}, {specs[path].shots} shots)" if path in specs else path.stem
+            for path in paths
+        )
+        raise UsageError(
+            f"{name} is the name of {len(paths)} models in {runs / MODELS}: {ids}; give one of these ids. `etl-bench "
+            "models` shows their accuracy."
+        )
     raise UsageError(
         f"There is no model {name}: no such file, and none of the {len(models)} in {runs / MODELS} has this name. "
         "`etl-bench models` lists them, and `run --keep-models best` makes them."
