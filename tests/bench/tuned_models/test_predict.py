@@ -308,7 +308,7 @@ def test_a_model_is_found_by_path_id_and_dataset(etl: Etl) -> None:
     code, _, err = etl("predict", DATASET, "pictures")
     assert code == 2
     assert "2 models in runs/models" in err
-    assert f"{model} (vpt)" in err
+    assert f"{model} (vpt, " in err
 
 
 def test_these_images_are_the_test_images_of_the_task() -> None:
