@@ -44,9 +44,9 @@ def _not_clear(view: OverviewView, found: best_method.Answer) -> str:
     told, leader, other = found.verdict, _short(view, found.leader), _reference(view, found)
     if found.lead is not None and found.lead.mean < 0:  # H of the averages orders them, and not the mean of H
         return f"{leader} and {other} are not told apart on {where(view, found)}."
-    if told.reference == told.baseline and told.n_seeds and (clear := told.clear_gains):
-        gain = found.averages[clear[0]] - found.averages[told.baseline or ""]
-        first = f"{_short(view, clear[0])} beats {other} by {_points(gain)} points on {where(view, found)}."
+    if (clear := _clear_gain(told)) is not None:
+        gain = found.averages[clear] - found.averages[told.baseline or ""]
+        first = f"{_short(view, clear)} beats {other} by {_points(gain)} points on {where(view, found)}."
         return f"{first}\n{leader} has the highest mean, but its gain of {_gap(found)} is not clear."
     if _gap(found) == "0.0":
         return f"{leader} and {other} are level on {where(view, found)}."
@@ -149,9 +149,16 @@ def far_trainings(view: OverviewView, told: Verdict) -> str:
     return f"{join([*named, *more])}: {below} below the best training there, and part of the mean."
 
 
+def _clear_gain(told: Verdict) -> str | None:
+    """The best method with a clear gain over zero-shot, if the leader's is not clear."""
+    if told.reference != told.baseline or not told.n_seeds or told.judgement_here.known is not Certainty.OPEN:
+        return None
+    return next(iter(told.clear_gains), None)
+
+
 def _compared(told: Verdict) -> tuple[str, str]:
     """The pair that the headline is about, so that a gain over zero-shot has zero-shot as the second."""
-    pair = told.leader or "", told.reference or ""
+    pair = _clear_gain(told) or told.leader or "", told.reference or ""
     return (pair[1], pair[0]) if told.leader == told.baseline else pair
 
 

@@ -62,18 +62,21 @@ def check_headline(told, text: str, measure: str) -> None:
     few = told.may_match_here if told.n_seeds else told.may_be_best_elsewhere
     if named := re.search(r"\n(.*) may be as good", text):
         assert re.match(r"\d", named[1]) or len(few) == 1 + named[1].count(" and ") or "other" in named[1]
+    if counts := re.search(r"Of the (\d+) methods with equal inputs, (\d+) may be", text):
+        assert [int(counts[1]), int(counts[2])] == [len(told.others) + 1, len(few) + 1]
     if counts := re.search(r"(\d+) of the (\d+) others?", text):
-        few = told.may_match_here if told.n_seeds else told.may_be_best_elsewhere
         assert [int(counts[1]), int(counts[2])] == [len(few), len(told.others)]
 
 
-def check_known(told, text: str) -> None:
-    """The line below the headline has both intervals."""
+def check_known(told, text: str, first: str, names) -> None:
+    """The line below the headline has both intervals of the method that the headline names."""
     if told.reference is None or told.leader == told.baseline:
         return
+    named = [key for key in told.ranked if first.startswith(f"{names[key]} ")] or [told.leader]
+    subject = max(named, key=lambda key: len(names[key]))
     for what, test in (
-        ("here:", told.on_these(told.leader, told.reference) if told.n_seeds else None),
-        ("elsewhere:", told.on_others(told.leader, told.reference)),
+        ("here:", told.on_these(subject, told.reference) if told.n_seeds else None),
+        ("elsewhere:", told.on_others(subject, told.reference)),
     ):
         found = ends(text, what)
         assert (found is None) == (test is None or test.low is None)
@@ -118,7 +121,8 @@ def check(site) -> int:
             shown = on_page["answers"][measure]
             claim = shown["headline"].replace("\u00a0", " ")
             assert claim.split(" on ")[0] in text.split("\n")[0]
-            check_known(told, Markup(shown["known"]).striptags().replace("\u00a0", " "))
+            known = Markup(shown["known"]).striptags().replace("\u00a0", " ")
+            check_known(told, known, text.split("\n")[0], view.names)
             if board is not None:
                 assert told is board.verdicts[measure]
                 mapped = gain_map(view, measure)

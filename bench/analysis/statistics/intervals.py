@@ -14,8 +14,8 @@ from bench import score_texts
 
 ROUNDING = 1e-12
 """A standard error of fractions up to this size is that of rounding, and not a spread."""
-PRINTED = 0.0005
-"""The smallest difference of accuracies that is not printed as 0.0 points."""
+PRINTED = 0.00045
+"""The smallest difference of accuracies that is not printed as 0.0 points: these are rounded from hundredths."""
 
 
 class Covers(StrEnum):
