@@ -204,7 +204,9 @@ def check_claims(
                 if regret
                 else f"{claim.protocol} runs of {claim.a} and {claim.b}, with one setting each"
             )
-            command = _command(claim, claim.shots, boards[0] if boards else None)
+            like = next((board for board in boards if board.setting.protocol == claim.protocol), None)
+            shots = claim.shots if claim.shots is not None or like is None else like.setting.shots
+            command = _command(claim, shots, like or next(iter(boards), None))
             tested = [_without_verdict(claim, None, f"needs {needs}: {command}")]
         results += tested
     return results

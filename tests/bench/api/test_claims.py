@@ -40,8 +40,8 @@ def test_the_table_has_a_row_for_each_claim(folder: Path, etl):
     assert 0 < numbers[1] < numbers[0] < 1, "a fraction"
     assert "supported" in str(table)
     assert max(len(line) for line in str(table).splitlines() if not line.startswith("  etl-bench")) <= WIDTH
-    command = "  etl-bench run -m apex,maple -d DATASETS -b ViT-demo.drawn --protocol base-to-new"
-    assert f"{command} --runs {folder}" in str(table).splitlines()
+    command = "  etl-bench run -m apex,maple -d DATASETS -b ViT-demo.drawn --protocol base-to-new --shots 16"
+    assert f"{command} --runs {folder}" in str(table).splitlines(), "as many shots as the runs that there are"
     assert "<br>effect" in table._repr_html_()
     assert table._repr_html_().startswith("<table><caption>Claims")
     code, out, _ = etl("papers", "claims", "--runs", str(folder), "--json")
