@@ -38,8 +38,13 @@ class UnknownNameError(BenchError, KeyError):
 
 
 def spelling(name: str) -> str:
-    """A name without case, blanks, hyphens and underscores: `Tip-Adapter-F` and `tip_adapter_f` are the same method."""
-    return "".join(c for c in name.casefold() if c not in " -_")
+    """A name without capitals and punctuation; a plus sign stays, since MMRL++ is not MMRL.
+
+    Example:
+        >>> spelling("CLIP-LoRA"), spelling("clip_lora"), spelling("MMRL++")
+        ('cliplora', 'cliplora', 'mmrl++')
+    """
+    return "".join(letter for letter in name.casefold() if letter.isalnum() or letter == "+")
 
 
 def did_you_mean(name: str, known: Sequence[str], *, most: int = 3) -> str:

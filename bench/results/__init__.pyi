@@ -27,7 +27,6 @@ from .known_facts import has_title as has_title
 from .known_facts import known_methods as known_methods
 from .known_facts import published_values as published_values
 from .known_facts import settled_recipe as settled_recipe
-from .known_facts import simplified as simplified
 from .outputs import check_output_file as check_output_file
 from .outputs import check_output_folder as check_output_folder
 from .outputs import check_own_folder as check_own_folder

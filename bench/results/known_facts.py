@@ -33,6 +33,7 @@ from datasets_registry import (
     method_files,
     module_of_file,
     plug_in_place,
+    spelling,
     user_cache_folder,
 )
 from methods import (
@@ -74,17 +75,7 @@ class _KnownMethods(MethodFactsRegistry):
 
 def has_title(wanted: str, name: str, title: str) -> bool:
     """Whether a method has that name or title, whatever its capitals and punctuation."""
-    return simplified(wanted) in (simplified(name), simplified(title))
-
-
-def simplified(title: str) -> str:
-    """A name without capitals and punctuation; a plus sign stays, since MMRL++ is not MMRL.
-
-    Example:
-        >>> simplified("CLIP-LoRA"), simplified("clip_lora"), simplified("MMRL++")
-        ('cliplora', 'cliplora', 'mmrl++')
-    """
-    return "".join(letter for letter in title.casefold() if letter.isalnum() or letter == "+")
+    return spelling(wanted) in (spelling(name), spelling(title))
 
 
 @cache
@@ -106,8 +97,10 @@ def add_method_file(file: Path) -> str:
     path = file.expanduser().absolute()
     if not path.is_file():
         raise UsageError(f"There is no file {file} of a method; `etl-bench methods new NAME` writes one.")
-    if path not in method_files():
-        os.environ[METHOD_FILES_VARIABLE] = os.pathsep.join(map(str, [*method_files(), path]))
+    if path not in (files := method_files()):
+        if path.stem in (other.stem for other in files):
+            raise UsageError(f"Two files of methods are called {path.name}; rename {file}.")
+        os.environ[METHOD_FILES_VARIABLE] = os.pathsep.join(map(str, [*files, path]))
         known_methods.cache_clear()
     (facts,) = _facts_of_package(path.stem, module_of_file(path), path)
     return str(facts["name"])

@@ -19,7 +19,6 @@ from bench._util.words import counted
 from bench.experiment import OPEN, external_record
 from bench.extensions.predictions.prediction_files import PredictionFile
 from bench.record import ExternalCode, Predictions, Provenance, RunRecord
-from bench.results import simplified
 from bench.spec import ALL_SHOTS, EXTERNAL, OTHER_MODELS, ExperimentSpec, shots_text
 from datasets_registry import (
     BenchError,
@@ -40,6 +39,7 @@ from datasets_registry import (
     image_sources,
     list_datasets,
     recorded_draw,
+    spelling,
 )
 
 OPENAI_SHA256 = {
@@ -383,9 +383,9 @@ def _other_names(stated: Sequence[str], expected: Sequence[str]) -> str:
 def dataset_called(name: str, source: Path) -> DatasetInfo:
     """The dataset of that name, title, or name in CoOp's code; raises DataError with near misses."""
     by_name: Mapping[str, DatasetInfo] = {
-        simplified(text): info for info in list_datasets() for text in (info.coop_name, info.title, info.name)
+        spelling(text): info for info in list_datasets() for text in (info.coop_name, info.title, info.name)
     }
-    if (dataset := by_name.get(simplified(name))) is not None:
+    if (dataset := by_name.get(spelling(name))) is not None:
         return dataset
     hint = did_you_mean(name.casefold(), sorted({info.name for info in by_name.values()}), most=1)
     raise DataError(f"{source} is of the dataset {name!r}, which is not in the registry.{hint} Give its name with -d.")

@@ -106,6 +106,13 @@ def test_a_file_without_a_method_is_refused(
         add_method_file(tmp_path / "mine.py")
 
 
+def test_two_files_of_one_name_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(METHOD_FILES_VARIABLE, str(tmp_path / "first" / "mine.py"))
+    (tmp_path / "mine.py").touch()
+    with pytest.raises(UsageError, match=r"Two files of methods are called mine\.py"):
+        add_method_file(tmp_path / "mine.py")
+
+
 def test_a_file_cannot_take_the_name_of_a_method_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(METHOD_FILES_VARIABLE, "")
     (file,) = scaffold("mine", "cache", tmp_path)
