@@ -176,7 +176,7 @@ class APE(GridSearchMethod[APEConfig]):
         counts = []
         for beta in betas:
             cached = [self.cache_logits(affinity, beta, gamma) for gamma in gammas]
-            scores = [correct_by_weight(zero_shot, one, alphas, validation.labels) for one in cached]
+            scores = [correct_by_weight(zero_shot, cache_part, alphas, validation.labels) for cache_part in cached]
             counts.append(torch.stack(scores, dim=1).flatten())
         grid = list(product(*axes))
         self.tuning.evaluations += len(grid)

@@ -191,17 +191,19 @@ def recipes_on(host: MethodInfo, published: Published | None) -> dict[EvalProtoc
 
 def settings_by_dataset(values: Mapping[str, Any], n_ctx: Mapping[str, int]) -> dict[str, dict[str, Any]]:
     """The table of a host's settings by dataset, with the published attributes and these lengths of contexts added."""
-    found: dict[str, dict[str, Any]] = {name: {**own} for name, own in values.get("by_dataset", {}).items()}
+    by_dataset: dict[str, dict[str, Any]] = {
+        name: {**settings} for name, settings in values.get("by_dataset", {}).items()
+    }
     for name, words in ATTRIBUTES.items():
-        found.setdefault(name, {})["attributes"] = words
+        by_dataset.setdefault(name, {})["attributes"] = words
     for name, length in n_ctx.items():
-        found[name]["n_ctx"] = length
-    return found
+        by_dataset[name]["n_ctx"] = length
+    return by_dataset
 
 
 def atprompt_info(host: MethodInfo, name: str) -> MethodInfo:
     """The host's info with the attributes added and its context at a random start, as published."""
-    published = next((known for config, known in ON_HOST.items() if issubclass(host.config, config)), None)
+    published = next((on_host for config, on_host in ON_HOST.items() if issubclass(host.config, config)), None)
     n_ctx = published.n_ctx if published else 2
     where = "on most datasets" if published else "on CoOp"
     settings: dict[str, Any] = {

@@ -100,10 +100,10 @@ class BoostAdapter(TDA[BoostAdapterConfig]):
         nats, predicted = entropy(logits.log_softmax(dim=1)), logits.argmax(dim=1)
         labels, votes = torch.unique(predicted), []
         for label in labels.tolist():
-            mine, kept = predicted == label, cache.entries.get(label, [])
-            places = torch.tensor([place for _, place in kept], dtype=torch.long, device=views.device)
+            mine, entries = predicted == label, cache.entries.get(label, [])
+            places = torch.tensor([place for _, place in entries], dtype=torch.long, device=views.device)
             keys = torch.cat([cache.keys[places], views[mine]])
-            entropies = torch.cat([nats.new_tensor([one for one, _ in kept]), nats[mine]])
+            entropies = torch.cat([nats.new_tensor([entry_nats for entry_nats, _ in entries]), nats[mine]])
             best = entropies.argsort(stable=True)[: cache.size + c.delta]
             votes.append(similarity(keys[best], feature, c.beta).sum())
         return cache.similar(feature, c.beta).index_copy(0, labels, torch.stack(votes))

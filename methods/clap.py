@@ -59,9 +59,9 @@ class CLAP(PrototypeMethod[CLAPConfig]):
         views = support.views(self.config.views, self.config.crop_scale)
         scale = self.backbone.logit_scale
         probability = torch.stack([cosine_logits(view, self.base, scale).softmax(dim=1) for view in views]).mean(dim=0)
-        own = probability.gather(1, support.labels[:, None])[:, 0]
-        members = F.one_hot(support.labels, len(support.classes)).to(own.dtype)
-        self.alpha = own @ members / members.sum(dim=0)
+        true_class = probability.gather(1, support.labels[:, None])[:, 0]
+        members = F.one_hot(support.labels, len(support.classes)).to(true_class.dtype)
+        self.alpha = true_class @ members / members.sum(dim=0)
 
     def restore_tuned_state(self, classes: ClassSet, state: dict[str, Tensor]) -> None:
         # alpha needs the images and is used in training only

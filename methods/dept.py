@@ -72,9 +72,10 @@ class Decoupled(ComparedPair):
         self.trainable.add_module("head", self.head)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        own = set(self.head.parameters())
+        head_parameters = set(self.head.parameters())
         hosts = [
-            {**group, "params": [p for p in group["params"] if p not in own]} for group in super().parameter_groups()
+            {**group, "params": [p for p in group["params"] if p not in head_parameters]}
+            for group in super().parameter_groups()
         ]
         return [*hosts, {"params": list(self.head.parameters()), "lr_scale": self.config.head_rate}]
 
@@ -82,8 +83,8 @@ class Decoupled(ComparedPair):
         share = self.config.head_share
         host, penalty = super().loss_terms(batch)
         images, texts = self.compared_images, self.compared_texts
-        own = texts[batch.labels] if texts.dim() == 2 else texts[torch.arange(len(texts)), batch.labels]
-        logits = torch.cat([self.head.text_logits(own), self.head.image_logits(images)])
+        true_texts = texts[batch.labels] if texts.dim() == 2 else texts[torch.arange(len(texts)), batch.labels]
+        logits = torch.cat([self.head.text_logits(true_texts), self.head.image_logits(images)])
         return (1 - share) * host + share * F.cross_entropy(logits, batch.labels.repeat(2)), penalty
 
     def train_classifier(self) -> Classifier:

@@ -107,15 +107,15 @@ class DMNZS(Method[DMNZSConfig]):
         memory = EntropyCache.empty(n_classes, c.size, dim, 0, text)
         for batch in batches:
             image = F.normalize(batch.features, dim=-1)
-            others = F.normalize(batch.test_views(c.views, c.crop_scale, mixed=c.augmix), dim=-1)
-            of_views = scale * torch.cat([image[None], others]) @ text.T
+            views = F.normalize(batch.test_views(c.views, c.crop_scale, mixed=c.augmix), dim=-1)
+            of_views = scale * torch.cat([image[None], views]) @ text.T
             votes = torch.stack([self.confident(of_views[:, i]) for i in range(len(image))])
             of_memory = []
             for i, (label, nats) in enumerate(zip(votes.argmax(dim=1).tolist(), entropy(votes).tolist(), strict=True)):
                 memory.offer(label, nats, image[i], image.new_zeros(0))
                 of_memory.append(scale * self.read(memory, image[i], text) @ image[i])
-            found = torch.stack(of_memory).log_softmax(dim=1) + math.log(c.share)
-            yield torch.logaddexp(of_views[0].log_softmax(dim=1), found)
+            memory_log_p = torch.stack(of_memory).log_softmax(dim=1) + math.log(c.share)
+            yield torch.logaddexp(of_views[0].log_softmax(dim=1), memory_log_p)
 
     def confident(self, logits: Float[Tensor, "n_views n_cls"]) -> Float[Tensor, " n_cls"]:
         """Logarithms of the mean probability of the most confident views."""
@@ -126,5 +126,5 @@ class DMNZS(Method[DMNZSConfig]):
     ) -> Float[Tensor, "n_cls dim"]:
         """What the image reads from the rows of each class, normalised; a place without an image has zeros."""
         weights = similarity(memory.keys, image, self.config.beta)
-        kept = (weights[:, None] * memory.keys).reshape(len(text), -1, len(image)).sum(dim=1)
-        return F.normalize(kept + similarity(text, image, self.config.beta)[:, None] * text, dim=-1)
+        from_memory = (weights[:, None] * memory.keys).reshape(len(text), -1, len(image)).sum(dim=1)
+        return F.normalize(from_memory + similarity(text, image, self.config.beta)[:, None] * text, dim=-1)

@@ -212,8 +212,8 @@ class HiCroPL(TwoTowerMethod[HiCroPLConfig]):
             mapper = PromptMapper(early, depth - early, b.text_width, b.vision_width).to(b.device)
         self.learned = c.mapping == "learned"
         self.mapper = mapper.requires_grad_(self.learned)
-        own = mapper if self.learned else None
-        self.trainable = HierarchicalPrompts(c, depth, own, b, self.generator).to(b.device)
+        learned_mapper = mapper if self.learned else None
+        self.trainable = HierarchicalPrompts(c, depth, learned_mapper, b, self.generator).to(b.device)
 
     def prompts(self) -> tuple[list[Tensor], list[Tensor]]:
         """Text and image prompts by block."""

@@ -108,7 +108,9 @@ class Deconfusion(nn.Module):
     def fused(self, tokens: Float[Tensor, "4 batch tokens width"]) -> Float[Tensor, "batch width"]:
         """The adapted levels, weighted, before the projection."""
         adapted = (adapter(level).mean(dim=1) for adapter, level in zip(self.levels, tokens, strict=True))
-        return torch.stack([share * one for share, one in zip(self.shares, adapted, strict=True)]).sum(dim=0)
+        return torch.stack(
+            [share * adapted_level for share, adapted_level in zip(self.shares, adapted, strict=True)]
+        ).sum(dim=0)
 
     def forward(
         self, zero_shot: Float[Tensor, "batch n_cls"], image: Float[Tensor, "batch dim"]

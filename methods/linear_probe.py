@@ -64,14 +64,14 @@ def logistic_regression(
 
     # the BLAS threads of scipy and those of torch would wait for each other: up to 30 times slower on two cores
     with threadpool_limits(limits=1, user_api="blas"):
-        found = minimize(
+        solution = minimize(
             value_and_gradient,
             np.zeros(n_classes * (dim + 1)),
             method="L-BFGS-B",
             jac=True,
             options={"maxiter": max_iter, "maxls": 50, "gtol": 1e-4, "ftol": 64 * np.finfo(float).eps},
         )
-    return unpack(found.x)
+    return unpack(solution.x)
 
 
 class LinearProbeConfig(MethodConfig):

@@ -91,9 +91,9 @@ class LPPlusPlus(TrainableMethod[LPPlusPlusConfig]):
         image = F.normalize(support.views(1, self.config.crop_scale)[0], dim=-1)
         members = F.one_hot(support.labels, len(support.classes)).to(image.dtype)
         similarity = image @ self.text.T
-        own = (similarity * members).sum(dim=0) / members.sum(dim=0)
+        true_similarity = (similarity * members).sum(dim=0) / members.sum(dim=0)
         bias = linear_uniform((len(support.classes),), image.shape[1], self.generator).to(image.device)
-        alpha = torch.full_like(bias, self.config.alpha_start * float(own.mean()))
+        alpha = torch.full_like(bias, self.config.alpha_start * float(true_similarity.mean()))
         self.trainable = nn.ParameterDict([("weight", members.T @ image), ("bias", bias), ("alpha", alpha)])
         n = len(image)
         self.weight_step = 4 * n / float(torch.linalg.eigvalsh(image.T @ image)[-1])

@@ -192,10 +192,10 @@ class LwEIB(TwoTowerMethod[LwEIBConfig]):
 
     def tokens(self, classes: ClassSet) -> list[Int[Tensor, "n context"]]:
         """Tokens of each class's sentences, on the CPU; long sentences are cut."""
-        own = classes.sentences or [None] * len(classes)
+        sentences = classes.sentences or [None] * len(classes)
         texts = [
-            [f"{WORDS} {name}."] if some is None else [f"{WORDS} {name}, {one}" for one in some]
-            for name, some in zip(classes.prompt_names, own, strict=True)
+            [f"{WORDS} {name}."] if some is None else [f"{WORDS} {name}, {sentence}" for sentence in some]
+            for name, some in zip(classes.prompt_names, sentences, strict=True)
         ]
         b = self.backbone
         return [tokenize(some, b.text_tower.context_length, b.tokenizer, truncate=True) for some in texts]
@@ -231,9 +231,9 @@ class LwEIB(TwoTowerMethod[LwEIBConfig]):
         n, classes = len(self.sentences), list(range(len(self.sentences)))
         if self.config.negatives >= 0 and n > len(labels):
             chosen = sorted(set(labels))
-            others = [c for c in classes if c not in chosen]
-            order = torch.randperm(len(others), generator=self.generator)
-            classes = chosen + [others[i] for i in order[: self.config.negatives * len(chosen)]]
+            negatives = [c for c in classes if c not in chosen]
+            order = torch.randperm(len(negatives), generator=self.generator)
+            classes = chosen + [negatives[i] for i in order[: self.config.negatives * len(chosen)]]
         places = torch.rand(len(classes), generator=self.generator).tolist()
         sentences = [int(place * len(self.sentences[c])) for place, c in zip(places, classes, strict=True)]
         text, image = self.backbone.text_depth, self.backbone.vision_depth

@@ -40,8 +40,8 @@ class MMAConfig(MethodConfig):
 
     def parameter_count(self, sizes: Sizes) -> int:
         adapted = min(self.blocks, sizes.text_blocks, sizes.image_blocks)
-        own = (2 * self.hidden + 1) * (sizes.text_width + sizes.image_width)
-        return adapted * (own + self.hidden * (self.hidden + 3))
+        outer_layers = (2 * self.hidden + 1) * (sizes.text_width + sizes.image_width)
+        return adapted * (outer_layers + self.hidden * (self.hidden + 3))
 
 
 class Adapters(nn.Module):

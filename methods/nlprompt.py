@@ -141,15 +141,15 @@ class NLPrompt(ContextMethod[NLPromptConfig]):
         else:
             parts = [(kind, torch.ones(n, dtype=torch.bool)) for kind in ((True, False) if self.had_clean else (True,))]
         drop = len(seen) < n or (len(batches) > 1 and len(batches[-1]) == size)
-        kinds, found = [], []
+        kinds, arranged = [], []
         for kind, part in parts:
             members = part.nonzero()[:, 0]
             for batch in torch.split(members[torch.randperm(len(members), generator=self.generator)], size):
                 if len(batch) == size or (len(batch) and not drop):
                     kinds.append(kind)
-                    found.append(batch)
+                    arranged.append(batch)
         self.kinds = iter(kinds)
-        return found
+        return arranged
 
     def before_step(self) -> None:
         self.clean_step = next(self.kinds, True)

@@ -164,7 +164,9 @@ class ProKeR(GridSearchMethod[ProKeRConfig]):
         for beta in betas:
             affinity = kernel(image, self.rows, beta)
             logits = (zero_shot + affinity @ a for a in self.solutions(beta, lmbdas))
-            counts.append(torch.stack([(one.argmax(dim=1) == validation.labels).sum() for one in logits]))
+            counts.append(
+                torch.stack([(grid_logits.argmax(dim=1) == validation.labels).sum() for grid_logits in logits])
+            )
         grid = list(product(betas, lmbdas))
         self.tuning.evaluations += len(grid)
         self.beta, lmbda = grid[first_best(counts)]
@@ -210,7 +212,7 @@ def of_shots(value: float | Sequence[tuple[int, float]], shots: int) -> float:
     """The value for that many shots: the last one listed up to them, or else the first one."""
     if not isinstance(value, Sequence):
         return value
-    return next((one for number, one in reversed(value) if number <= shots), value[0][1])
+    return next((listed for number, listed in reversed(value) if number <= shots), value[0][1])
 
 
 def evenly_spaced(first: float, last: float, steps: int) -> list[float]:

@@ -187,10 +187,10 @@ class SkipTuning(TwoTowerMethod[SkipTuningConfig]):
 
     def loss_terms(self, batch: Batch) -> tuple[Tensor, None]:
         images = self.image_features(batch)
-        kept = self.kept_classes(images.detach(), batch)
-        hidden = self.hidden_texts(self.support_classes).select(kept)
+        classes = self.kept_classes(images.detach(), batch)
+        hidden = self.hidden_texts(self.support_classes).select(classes)
         texts = self.backbone.continue_text(hidden, tower=self.text_tower)
-        labels = torch.searchsorted(on_device(torch.tensor(kept), images.device), batch.labels)
+        labels = torch.searchsorted(on_device(torch.tensor(classes), images.device), batch.labels)
         return F.cross_entropy(cosine_logits(images, texts, self.backbone.logit_scale), labels), None
 
 

@@ -127,6 +127,6 @@ class SSText(TextProbe[ConfigT]):
         if weight == "class":
             return 1 / counts
         if weight == "zero_shot":
-            own = (members * cosine_logits(image, text, self.scale).softmax(dim=1)).sum(dim=0) / counts
-            return torch.where(counts > 0, own, own[counts > 0].mean())
+            true_class = (members * cosine_logits(image, text, self.scale).softmax(dim=1)).sum(dim=0) / counts
+            return torch.where(counts > 0, true_class, true_class[counts > 0].mean())
         return torch.full_like(counts, 1 / len(image) if weight == "support" else weight)

@@ -106,11 +106,11 @@ class StatA(Method[StatAConfig]):
                 z = logits.softmax(dim=1)
             if i == c.rounds:
                 break
-            shown = F.one_hot(z.argmax(dim=1), len(text)).sum(dim=0).to(z)
-            share = (shown / (shown + c.anchor))[:, None]
+            counts = F.one_hot(z.argmax(dim=1), len(text)).sum(dim=0).to(z)
+            share = (counts / (counts + c.anchor))[:, None]
             means = F.normalize(share * F.normalize(z.T @ features, dim=-1) + (1 - share) * text, dim=-1)
-            own = spread(features, z, means) / z.sum(dim=0)[:, None].clamp_min(SMALL)
-            variances = share * own + (1 - share) * (anchor_spread + (text - means).square())
+            variance_of_images = spread(features, z, means) / z.sum(dim=0)[:, None].clamp_min(SMALL)
+            variances = share * variance_of_images + (1 - share) * (anchor_spread + (text - means).square())
             variances = variances.clamp_min(SMALL)
         return logits.log_softmax(dim=1)
 

@@ -78,8 +78,8 @@ class Calibrated(ComparedPair):
         scale = getattr(self.config, "logit_scale", None) or self.backbone.logit_scale
         image, text = (F.normalize(each, dim=-1) for each in (self.compared_images, self.compared_texts))
         logits = scale * (text @ image[:, :, None])[:, :, 0]
-        own = labels[:, None]
-        return logits.gather(1, own)[:, 0] - logits.scatter(1, own, -torch.inf).amax(dim=1)
+        true_class = labels[:, None]
+        return logits.gather(1, true_class)[:, 0] - logits.scatter(1, true_class, -torch.inf).amax(dim=1)
 
 
 def moments(

@@ -173,7 +173,7 @@ class TDA(Method[TDAConfigT]):
             features, logits, log_p, views = self.seen(batch, text, averaged=averaged)
             entropies = entropy(log_p).tolist()
             predicted = logits.argmax(dim=1).tolist()
-            found = []
+            adapted = []
             for i, (nats, label) in enumerate(zip(entropies, predicted, strict=True)):
                 positive.offer(label, nats, features[i], one_hot[label])
                 if c.entropy[0] < nats / math.log2(n_classes) < c.entropy[1]:
@@ -181,8 +181,8 @@ class TDA(Method[TDAConfigT]):
                     negative.offer(label, nats, features[i], ((p > c.mask[0]) & (p < c.mask[1])).to(logits))
                 added = c.alpha * self.positive_votes(positive, features[i], *views[i])
                 removed = c.negative_alpha * negative.similar(features[i], c.negative_beta)
-                found.append(logits[i] + added - removed)
-            yield torch.stack(found)
+                adapted.append(logits[i] + added - removed)
+            yield torch.stack(adapted)
 
     def positive_votes(self, cache: EntropyCache, feature: Tensor, views: Tensor, logits: Tensor) -> Tensor:
         """Votes of the positive cache `(n_cls,)`, given the confident views of the image and their logits."""
@@ -197,13 +197,16 @@ class TDA(Method[TDAConfigT]):
         """
         c, views = self.config, F.normalize(batch.features, dim=-1)[None]
         if c.views:
-            others = batch.test_views(c.views, c.crop_scale, mixed=self.mixed)
-            views = torch.cat([views, F.normalize(others, dim=-1)])
+            further_views = batch.test_views(c.views, c.crop_scale, mixed=self.mixed)
+            views = torch.cat([views, F.normalize(further_views, dim=-1)])
         logits = (c.logit_scale or self.backbone.logit_scale) * views @ text.T
         confident = [self.confident(views[:, i], logits[:, i]) for i in range(views.shape[1])]
         if not c.views or not averaged:
             return views[0], logits[0], logits[0].log_softmax(dim=1), confident
-        means = [(one.mean(dim=0), of_one.mean(dim=0), log_of_mean(of_one)) for one, of_one in confident]
+        means = [
+            (image_views.mean(dim=0), view_logits.mean(dim=0), log_of_mean(view_logits))
+            for image_views, view_logits in confident
+        ]
         features, zero_shot, log_p = (torch.stack(rows) for rows in zip(*means, strict=True))
         return features, zero_shot, log_p, confident
 
@@ -240,18 +243,18 @@ class EntropyCache:
 
     def offer(self, label: int, entropy: float, key: Tensor, value: Tensor) -> None:
         """Keep an image if its class has room, or if its entropy is below the highest one of the class."""
-        kept = self.entries.setdefault(label, [])
+        entries = self.entries.setdefault(label, [])
         if self.newest:
-            entropy = kept[0][0] - 1 if kept else 0.0  # below those of all earlier images
-        if len(kept) < self.size:
-            place = label * self.size + len(kept)
-        elif kept and entropy < kept[-1][0]:
-            place = kept.pop()[1]
+            entropy = entries[0][0] - 1 if entries else 0.0  # below those of all earlier images
+        if len(entries) < self.size:
+            place = label * self.size + len(entries)
+        elif entries and entropy < entries[-1][0]:
+            place = entries.pop()[1]
         else:
             return
         self.keys[place], self.values[place] = key, value
-        kept.append((entropy, place))
-        kept.sort(key=lambda entry: entry[0])
+        entries.append((entropy, place))
+        entries.sort(key=lambda entry: entry[0])
 
     def similar(self, feature: Tensor, beta: float) -> Tensor:
         """Sum of the values, weighted by `exp(-beta (1 - cos))`: `(n_values,)`."""

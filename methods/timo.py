@@ -102,8 +102,8 @@ class TIMO(GridSearchMethod[TIMOConfig]):
         self.scores = torch.einsum("cd,cpd->cp", image, self.texts)
         self.alpha = c.alpha
         self.text = self.chosen_text(c.gamma)
-        own = (c.joining_texts or self.texts.shape[1],)
-        self.joining = own if c.selection == "fixed" else self.searched_joining(own)
+        fixed = (c.joining_texts or self.texts.shape[1],)
+        self.joining = fixed if c.selection == "fixed" else self.searched_joining(fixed)
         self.weights, self.biases = map(torch.stack, zip(*map(self.discriminant, self.joining), strict=True))
 
     def chosen_text(self, gamma: float) -> Float[Tensor, "n_cls dim"]:
@@ -128,9 +128,9 @@ class TIMO(GridSearchMethod[TIMOConfig]):
         """Values of gamma that a search tries; if there are none, the setting is used."""
         return ()
 
-    def searched_joining(self, own: Sequence[int]) -> Sequence[int]:
-        """Numbers of added texts (beta) that a search tries; `own` is the setting."""
-        return own
+    def searched_joining(self, setting: Sequence[int]) -> Sequence[int]:
+        """Numbers of added texts (beta) that a search tries; `setting` is the configured one."""
+        return setting
 
     @torch.no_grad()
     def calibrate(self, validation: SupportView) -> None:
@@ -143,7 +143,9 @@ class TIMO(GridSearchMethod[TIMOConfig]):
             self.text = self.chosen_text(gammas[first_best([torch.stack(correct)])])
         text = image @ self.text.T
         gaussians = [image @ w.T + b for w, b in zip(self.weights, self.biases, strict=True)]
-        best = first_best([correct_by_weight(one, text, ALPHAS, validation.labels) for one in gaussians])
+        best = first_best(
+            [correct_by_weight(gaussian_logits, text, ALPHAS, validation.labels) for gaussian_logits in gaussians]
+        )
         self.tuning.evaluations += len(gammas) + len(gaussians) * len(ALPHAS)
         fit = best // len(ALPHAS)
         self.joining = self.joining[fit : fit + 1]

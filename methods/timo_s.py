@@ -53,6 +53,6 @@ class TIMOS(TIMO):
     def searched_gammas(self) -> Sequence[float]:
         return SEARCHED_GAMMAS
 
-    def searched_joining(self, own: Sequence[int]) -> Sequence[int]:
+    def searched_joining(self, setting: Sequence[int]) -> Sequence[int]:
         evenly = torch.linspace(1, 2 * self.texts.shape[1], self.config.steps)
         return tuple(dict.fromkeys(int(value) for value in evenly))

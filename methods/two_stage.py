@@ -129,11 +129,11 @@ class TwoStage(TwoTowerMethod[TwoStageConfig]):
 
     def text_features(self, classes: ClassSet) -> Tensor:
         place = {name: i for i, name in enumerate(self.support_classes.names)}
-        known = [name in place for name in classes.names]
+        is_trained = [name in place for name in classes.names]
         chosen = self.trainable.rows[[place.get(name, 0) for name in classes.names]]
-        if all(known):
+        if all(is_trained):
             return chosen
-        return torch.where(torch.tensor(known, device=chosen.device)[:, None], chosen, self.tuned_text(classes))
+        return torch.where(torch.tensor(is_trained, device=chosen.device)[:, None], chosen, self.tuned_text(classes))
 
     def image_features(self, batch: Batch) -> Tensor:
         norms = self.trainable.image

@@ -76,11 +76,11 @@ class ZERO(Method[ZEROConfig]):
         return (votes / votes.sum() + tiny).log()
 
 
-def _decided(tied: Tensor, others: Float[Tensor, "n n_cls"]) -> Tensor:
+def _decided(tied: Tensor, other_views: Float[Tensor, "n n_cls"]) -> Tensor:
     """The tied class that the most confident of the other views predicts, or else has the larger cosine with."""
-    predicted = others.argmax(dim=1)
+    predicted = other_views.argmax(dim=1)
     fitting = predicted[tied[predicted]]
     if len(fitting):
         return fitting[0]
-    first = others[0] if len(others) else tied.to(others.dtype)
+    first = other_views[0] if len(other_views) else tied.to(other_views.dtype)
     return first.masked_fill(~tied, -torch.inf).argmax()

@@ -49,9 +49,9 @@ class ZeroShot(Method[ZeroShotConfig]):
     )
 
     def classifier(self, classes: ClassSet) -> Classifier:
-        own = self.config.template or classes.template
+        template = self.config.template or classes.template
         templates = ENSEMBLES[self.config.ensemble]
         if not templates or self.config.own_template:
-            templates = (*templates, own)
+            templates = (*templates, template)
         text = mean_of_normalised([self.backbone.class_texts(classes, t) for t in templates])
         return lambda batch: cosine_logits(batch.features, text, self.backbone.logit_scale)

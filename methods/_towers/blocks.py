@@ -40,12 +40,12 @@ def join_heads(x: Tensor) -> Tensor:
 TensorMap = Callable[[Tensor], Tensor]
 
 
-def with_modules(module: Any, **others: nn.Module | nn.Parameter) -> Any:
+def with_modules(module: Any, **replaced: nn.Module | nn.Parameter) -> Any:
     """A copy of a module with some direct submodules or parameters replaced; it shares the rest with the original."""
     changed = copy.copy(module)
     changed._modules, changed._parameters = {**module._modules}, {**module._parameters}
-    for name, other in others.items():
-        setattr(changed, name, other)
+    for name, part in replaced.items():
+        setattr(changed, name, part)
     return changed
 
 
