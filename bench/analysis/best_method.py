@@ -121,10 +121,10 @@ def answer_for(table: ScoreTable, measure: str, verdict: Verdict | None = None) 
     places, baseline = table.places(measure), rows.get(table.baseline or "")
     easy, medium, hard = (tuple(group) for group in page_groups(places))
     columns = [[names.index(name) for name in group] for group in (easy, medium, hard)]
-    told = verdict_on_rows(measure, table.averages[measure], rows, table.baseline) if verdict is None else verdict
-    leader, lead = told.leader, None
-    if leader is not None and told.reference is not None:
-        lead = _lead(rows[leader] - rows[told.reference], names)
+    verdict = verdict_on_rows(measure, table.averages[measure], rows, table.baseline) if verdict is None else verdict
+    leader, lead = verdict.leader, None
+    if leader is not None and verdict.reference is not None:
+        lead = _lead(rows[leader] - rows[verdict.reference], names)
     gains, parts = {}, None
     if baseline is not None:
         for key in rows:
@@ -135,7 +135,7 @@ def answer_for(table: ScoreTable, measure: str, verdict: Verdict | None = None) 
             parts = replace(parts, by_chance=_by_chance(table, measure))
     return Answer(
         measure=measure,
-        verdict=told,
+        verdict=verdict,
         averages=table.averages[measure],
         lead=lead,
         by_difficulty=(easy, medium, hard),

@@ -126,7 +126,7 @@ class Verdict:
         better = {}
         for (a, b), test in self.here.items():
             better[a, b], better[b, a] = test.clear and test.mean > 0, test.clear and test.mean < 0
-        return {held.name: str(held) for held in rank_ranges(self.ranked, better)} if self.has_ranks else {}
+        return {ranks.name: str(ranks) for ranks in rank_ranges(self.ranked, better)} if self.has_ranks else {}
 
     def open_here(self, key: str) -> tuple[str, ...]:
         """The methods that the tests do not separate from one method here, best first."""

@@ -167,11 +167,11 @@ def _known(board: Leaderboard, comparison: Comparison) -> str:
 def _here(board: Leaderboard, comparison: Comparison) -> str:
     """The verdict on these datasets, by the last measure."""
     measure, test = list(comparison.averages.items())[-1]
-    said, reach = _SAID[comparison.verdict(measure)], points_interval(test.low, test.high)
+    answer, reach = _SAID[comparison.verdict(measure)], points_interval(test.low, test.high)
     where = "this dataset" if test.groups == 1 else f"these {test.groups} datasets"
     training = ", with this one training" if comparison.one_training else ""
     beside = f" (95 % {reach}{_allowing(board, comparison)})" if reach else ""
-    return f"Here: {said} in {_measure_name(measure)} on {where}{training}: {points(test.mean)} points{beside}."
+    return f"Here: {answer} in {_measure_name(measure)} on {where}{training}: {points(test.mean)} points{beside}."
 
 
 def _allowing(board: Leaderboard, comparison: Comparison) -> str:

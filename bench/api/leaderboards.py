@@ -98,8 +98,8 @@ def _notes(board: Leaderboard) -> Iterator[str]:
     for entry in board.entries:
         if entry.oracle:
             gaps = ", ".join(f"{split} {points(value)}" for split, value in entry.optimism.items()) or "not recorded"
-            said = f"chosen with test labels; points above the same runs without: {gaps}"
-            yield f"oracle: {entry.key}, {title}: {said}; not ranked"
+            reason = f"chosen with test labels; points above the same runs without: {gaps}"
+            yield f"oracle: {entry.key}, {title}: {reason}; not ranked"
     yield from stale_notes(board, board.entries)
     for entry in board.entries:
         if entry.imported:

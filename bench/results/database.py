@@ -160,8 +160,8 @@ class Store:
             with connection:
                 yield connection
         except duckdb.Error as error:
-            said = str(error).strip().splitlines() or [type(error).__name__]
-            raise StoreError(f"{self.path} cannot be used: {said[0]} {_advice(error)}") from error
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            raise StoreError(f"{self.path} cannot be used: {lines[0]} {_advice(error)}") from error
 
     def _connect(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         """Open the file, and wait while another process holds it; raises StoreLockedError or StoreError."""
@@ -172,8 +172,8 @@ class Store:
             except duckdb.Error as error:
                 holder = _HOLDER.search(str(error))
                 if holder is None and not _LOCKED.search(str(error)):
-                    said = " ".join(str(error).split()).rstrip(".!")
-                    raise StoreError(f"{self.path} cannot be opened: {said}. {_advice(error)}") from error
+                    reason = " ".join(str(error).split()).rstrip(".!")
+                    raise StoreError(f"{self.path} cannot be opened: {reason}. {_advice(error)}") from error
                 if time.monotonic() < deadline:
                     time.sleep(0.05)
                     continue

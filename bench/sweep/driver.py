@@ -248,9 +248,9 @@ def shared_features(specs: Sequence[ExperimentSpec], cache: Path, device: str) -
     cached = cache_info(cache) if groups else []
     for (backbone, precision), group in groups.items():
         readers = sum(bool(known_methods().get(spec.method).needs & frozen) for spec in group)
-        held = [item for item in cached if (item.slug, item.precision) == (backbone, precision)]
-        usable_mib = sum(item.bytes for item in held if item.device.startswith(device)) / 2**20
-        foreign_mib = sum(item.bytes for item in held if not item.device.startswith(device)) / 2**20
+        of_backbone = [item for item in cached if (item.slug, item.precision) == (backbone, precision)]
+        usable_mib = sum(item.bytes for item in of_backbone if item.device.startswith(device)) / 2**20
+        foreign_mib = sum(item.bytes for item in of_backbone if not item.device.startswith(device)) / 2**20
         if readers > 1:
             datasets = {name for spec in group for name in (spec.dataset, *spec.targets)}
             where = "" if precision == "fp32" else f" in {precision}"

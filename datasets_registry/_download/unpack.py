@@ -34,7 +34,7 @@ def unpack_archive(archive: Path, wanted: Mapping[str, str], into: Path) -> None
     Raises DataError if the archive is damaged, too large or of another kind, a member leads outside `into` or is a
     link, no wanted member exists, or the disk is full.
     """
-    seen: set[str] = set()
+    unpacked: set[str] = set()
     written = 0
     try:
         remaining = most = UNPACKED_RATIO * archive.stat().st_size + UNPACKED_MORE
@@ -46,7 +46,7 @@ def unpack_archive(archive: Path, wanted: Mapping[str, str], into: Path) -> None
                     f"{archive} contains the link {name!r} instead of a file. Get the archive from its page."
                 )
             source, below = place
-            seen.add(source)
+            unpacked.add(source)
             target = into / below
             target.parent.mkdir(parents=True, exist_ok=True)
             with content, target.open("wb") as out:
@@ -65,7 +65,7 @@ def unpack_archive(archive: Path, wanted: Mapping[str, str], into: Path) -> None
                 f"Free some space and run the command again."
             ) from error
         raise DataError(f"{archive} cannot be unpacked into {into} ({error}).") from error
-    if absent := sorted(set(wanted) - seen):
+    if absent := sorted(set(wanted) - unpacked):
         raise DataError(f"{archive} does not contain {', '.join(absent)}. It is not the archive that was expected.")
 
 

@@ -42,8 +42,11 @@ def hold_out_groups(
 
     Unlike `hold_out_validation`, a group with images of several classes is in one part.
     """
-    held = set(sorted({str(s.group) for s in samples}, key=lambda name: keyed_rank(dataset, "val", name))[:groups])
-    return tuple(s for s in samples if s.group not in held), tuple(s for s in samples if s.group in held)
+    val_groups = set(
+        sorted({str(s.group) for s in samples}, key=lambda name: keyed_rank(dataset, "val", name))[:groups]
+    )
+    train = tuple(s for s in samples if s.group not in val_groups)
+    return train, tuple(s for s in samples if s.group in val_groups)
 
 
 def hold_out_validation(
@@ -53,11 +56,11 @@ def hold_out_validation(
 
     Images of one group, such as frames of one video, stay together. An image without a group is a group of its own.
     """
-    held: set[tuple[int, str]] = set()
+    val_groups: set[tuple[int, str]] = set()
     for label, members in samples_by_label(samples).items():
         names = sorted({s.group or s.key for s in members}, key=lambda name: keyed_rank(dataset, "val", name))
-        held |= {(label, name) for name in names[:groups]}
-    is_val = [(sample.label, sample.group or sample.key) in held for sample in samples]
+        val_groups |= {(label, name) for name in names[:groups]}
+    is_val = [(sample.label, sample.group or sample.key) in val_groups for sample in samples]
     train = tuple(sample for sample, held_out in zip(samples, is_val, strict=True) if not held_out)
     return train, tuple(sample for sample, held_out in zip(samples, is_val, strict=True) if held_out)
 

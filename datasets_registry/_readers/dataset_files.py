@@ -171,17 +171,17 @@ def left_out_advice(left_out: Mapping[str, Sequence[str]], *, in_class_folders: 
         >>> left_out_advice({".heic files": ("a/1.heic",)})[:61]
         'Run `pip install pillow-heif` to read the .heic files. Conver'
     """
-    said = [text for kind, text in _OF_CLASSES.items() if kind in left_out]
-    if said and set(left_out) <= _OF_CLASSES.keys():
-        return " ".join(said)
+    class_advice = [text for kind, text in _OF_CLASSES.items() if kind in left_out]
+    if class_advice and set(left_out) <= _OF_CLASSES.keys():
+        return " ".join(class_advice)
     packages = {f"{suffix} files": (suffix, package) for suffix, package in PACKAGE_OF_SUFFIX.items()}
     needed_packages = [packages[kind] for kind in left_out if kind in packages]
     install = "".join(f"Run `pip install {name}` to read the {end} files. " for end, name in needed_packages)
     if MISNAMED in left_out:
         install += "Rename images, for example with `convmv -f latin1 -t utf8 -r --notest`. "
     put = ", and put every image into the folder of its class" if in_class_folders else ""
-    among = "the others" if said else "them"
-    return " ".join([*said, f"{install}Convert images among {among} to PNG or JPEG{put}."])
+    among = "the others" if class_advice else "them"
+    return " ".join([*class_advice, f"{install}Convert images among {among} to PNG or JPEG{put}."])
 
 
 def kind_by_suffix(path: str) -> str:

@@ -150,7 +150,7 @@ class Pool:
                 collect_only_new_objects(),
                 Claims(self.around.runs, "worker", {"sweep": self.around.sweep, "task": None}) as claims,
             ):
-                work(self.around, tasks, self._told, lambda: self._stopping, claims=claims, settled=self._settled)
+                work(self.around, tasks, self._task_ended, lambda: self._stopping, claims=claims, settled=self._settled)
             return
         try:
             for _ in range(min(jobs, len(tasks))):
@@ -200,32 +200,32 @@ class Pool:
         for worker in [worker for worker in self._workers if worker.link in ready]:
             try:
                 while worker.link.poll():
-                    said: tuple[Task, float] | FinishedTask | bool | None = worker.link.recv()
+                    message: tuple[Task, float] | FinishedTask | bool | None = worker.link.recv()
                     worker.started = True
-                    if isinstance(said, tuple):  # it begins a task
-                        (worker.task, worker.since), worker.kills_before = said, kills_for_memory()
-                    elif isinstance(said, FinishedTask):
+                    if isinstance(message, tuple):  # it begins a task
+                        (worker.task, worker.since), worker.kills_before = message, kills_for_memory()
+                    elif isinstance(message, FinishedTask):
                         worker.task = None
-                        self._told(said)
+                        self._task_ended(message)
                     else:
-                        worker.left = bool(said)
+                        worker.left = bool(message)
             except (EOFError, OSError):
                 ended.append(worker)
         return ended
 
-    def _told(self, said: FinishedTask) -> None:
+    def _task_ended(self, finished: FinishedTask) -> None:
         """A task has ended."""
-        if self._open.pop(said.task.key, None) is None:
+        if self._open.pop(finished.task.key, None) is None:
             return  # two workers may have failed one after the other, without leaving a result
-        self._ended |= said.outcome.ends_sweep
-        following = self._next_attempt(said) if said.outcome is Outcome.FAILED and said.here else None
+        self._ended |= finished.outcome.ends_sweep
+        following = self._next_attempt(finished) if finished.outcome is Outcome.FAILED and finished.here else None
         self._again += [] if following is None else [following]
-        if said.outcome is Outcome.FAILED:  # it may have left no result, and no worker is to take it
-            self._settled.add(said.task.key)
+        if finished.outcome is Outcome.FAILED:  # it may have left no result, and no worker is to take it
+            self._settled.add(finished.task.key)
             for worker in self._workers:
                 with suppress(OSError):
-                    worker.link.send(said.task.key)
-        self.on_finished(said, following is not None)
+                    worker.link.send(finished.task.key)
+        self.on_finished(finished, following is not None)
 
     def _ended_worker(self, worker: _Worker, tasks: Sequence[Task], jobs: int) -> None:
         """Record the run that a worker died in, and replace the worker if it left tasks."""
@@ -259,7 +259,9 @@ class Pool:
 
     def _record_failure(self, task: Task, error: BenchError, seconds: float) -> None:
         runner = load_runner(self.around.runner)
-        self._told(store_result(failed_result(task, error, runner, self.around.context, seconds=seconds), self.around))
+        self._task_ended(
+            store_result(failed_result(task, error, runner, self.around.context, seconds=seconds), self.around)
+        )
 
     def _say_that_it_stops(self, busy: int) -> None:
         if self.interrupts():
@@ -313,7 +315,7 @@ class Pool:
         while self._open and not self._stopping:
             for task in list(self._open.values()):
                 if (existing := existing_result(task, self.shards)) is not None:
-                    self._told(existing)
+                    self._task_ended(existing)
             free = [task for task in self._open.values() if claims.free_if_dead(task.key)]
             if free or self._again or not self.wait:
                 return free
@@ -340,15 +342,15 @@ def launch(
     """
     finished: list[FinishedTask] = []
 
-    def told(item: FinishedTask, again: bool) -> None:
+    def task_ended(item: FinishedTask, again: bool) -> None:
         if not again:
             finished.append(item)
         on_finished(item, again)
 
-    held = 0
+    held_elsewhere = 0
     with counted_interrupts(raise_second=raise_second, on_terminate=True) as pressed, suppress(KeyboardInterrupt):
-        held = run(tasks, on_finished=told, on_notice=on_notice, interrupts=lambda: pressed.count)
-    return LaunchSummary(tuple(finished), pressed.count > 0, held)
+        held_elsewhere = run(tasks, on_finished=task_ended, on_notice=on_notice, interrupts=lambda: pressed.count)
+    return LaunchSummary(tuple(finished), pressed.count > 0, held_elsewhere)
 
 
 @contextmanager

@@ -70,18 +70,18 @@ class PoolProcess:
         """Run a `Pool` of these fields there; see `Pool.run`. Raises NoWorkerError if the process dies."""
         from bench.sweep.launch.worker_logs import describe_exit
 
-        told = 0
+        sent = 0
         with suppress(OSError):  # a dead process is detected by the end of what it says
             self._link.send((fields, tasks))
         while True:
-            if interrupts() > told:
-                told = interrupts()
+            if interrupts() > sent:
+                sent = interrupts()
                 with suppress(OSError):
-                    self._link.send(told)
+                    self._link.send(sent)
             if not self._link.poll(0.2):
                 continue
             try:
-                said = self._link.recv()
+                message = self._link.recv()
             except (EOFError, OSError):
                 code = self._process.wait()
                 self._output.seek(0)
@@ -91,15 +91,15 @@ class PoolProcess:
                     f"The process that starts the workers {describe_exit(code)}.{last} Finished runs are stored, and "
                     "the same command resumes. --jobs 0 runs in one process and shows more."
                 ) from None
-            match said:
+            match message:
                 case FinishedTask() as item, bool() as again:
                     on_finished(item, again)
                 case str():
-                    on_notice(said)
+                    on_notice(message)
                 case BenchError():
-                    raise said
+                    raise message
                 case int():
-                    return said
+                    return message
 
 
 def main() -> None:

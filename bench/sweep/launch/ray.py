@@ -156,7 +156,7 @@ class RayPool(Pool):
             return False
         self._failed_starts = 0
         finished = store_result(result, self.around)
-        self._told(finished)
+        self._task_ended(finished)
         if finished.memory:  # frees the memory that is still in use
             ray.kill(ended.actor)
         return not finished.memory

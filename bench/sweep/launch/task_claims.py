@@ -260,8 +260,8 @@ class Claims:
 
 def living(runs: Path) -> list[Living]:
     """The processes of a runs folder by name, except those known to be dead. Deletes nothing."""
-    said = [_read_living(runs, path.stem) for path in sorted((runs / LIVE).glob("*.json"))]
-    return [item for item in said if item is not None and item.process.alive is not False]
+    processes = [_read_living(runs, path.stem) for path in sorted((runs / LIVE).glob("*.json"))]
+    return [item for item in processes if item is not None and item.process.alive is not False]
 
 
 def was_used(runs: Path) -> bool:
@@ -315,8 +315,8 @@ def _read_claim(path: Path) -> _Holder | None:
     except FileNotFoundError:
         return None
     try:
-        said = json.loads(raw)
-        return _Holder(str(said["holder"]), Process(**said["process"]), raw)
+        claim = json.loads(raw)
+        return _Holder(str(claim["holder"]), Process(**claim["process"]), raw)
     except (ValueError, KeyError, TypeError):  # damaged: the holder is unknown, so only the timeout applies
         return _Holder("", None, raw)
 

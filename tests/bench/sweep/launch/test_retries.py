@@ -52,7 +52,7 @@ class ScriptedPool(Pool):
                 if isinstance(task, RunTask) and outcome in (Outcome.OK, Outcome.FAILED):
                     write(self.around.runs, task, failed=outcome is Outcome.FAILED)
                 why = self.failed if outcome is Outcome.FAILED else {}
-                self._told(FinishedTask(task, outcome, 1.0, **why))
+                self._task_ended(FinishedTask(task, outcome, 1.0, **why))
                 self.after_each()
 
     @property
