@@ -54,7 +54,7 @@ def test_a_method_passes_the_quick_checks(subject: Subject) -> None:
 
 @pytest.mark.parametrize("subject", some_fast(list(METHODS), FAST), indirect=True)
 def test_a_method_passes_the_long_checks(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fewer steps than in `etl-bench check` are enough where nothing is wrong."""
+    """Fewer steps than those of the command are enough where nothing is wrong."""
     monkeypatch.setattr("bench.extensions.conformance.subject.FULL_STEPS", 20)
     assert failures(subject, LONG) == []
 
