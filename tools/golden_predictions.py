@@ -21,18 +21,17 @@ IMAGES = 3
 """Images of the tiny task whose logits are stored."""
 
 
-def golden(name: str) -> dict[str, object]:
+def golden(subject: Subject) -> dict[str, object]:
     """The version of a method and the logits `(IMAGES, classes)` of a short training on random images."""
-    torch.set_num_threads(1)
-    subject = Subject(get_method(name))
-    logits = subject.evaluation_logits(subject.trained())[:IMAGES]
+    logits = subject.evaluation_logits(subject.finished)[:IMAGES]
     return {"version": subject.info.version, "logits": [[round(value, 7) for value in row] for row in logits.tolist()]}
 
 
 def main() -> None:
     """Write the file, one line for each method."""
     argparse.ArgumentParser(prog=COMMAND, description="Write the golden predictions of all methods.").parse_args()
-    lines = (f"{json.dumps(name)}: {json.dumps(golden(name))}" for name in METHODS)
+    torch.set_num_threads(1)
+    lines = (f"{json.dumps(name)}: {json.dumps(golden(Subject(get_method(name))))}" for name in METHODS)
     FILE.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 

@@ -310,7 +310,7 @@ def test_the_start_is_the_pretrained_model_bit_for_bit() -> None:
             assert (part.inner.values.diff() <= 0).all(), "largest first"
 
 
-def test_class_texts_are_the_official_ones_on_each_dataset() -> None:
+def test_class_texts_follow_the_chosen_template() -> None:
     own = ClassSet(class_set("base").names, "{} texture.")
     texts = {
         template: prepared(CLIPSVD(tiny_backbone(), CLIPSVDConfig(template=template), generator()), by=0.0)
@@ -319,11 +319,6 @@ def test_class_texts_are_the_official_ones_on_each_dataset() -> None:
     for template, written in (("own", "{} texture."), ("a photo of a {}.", "a photo of a {}.")):
         expected = tiny_backbone().encode_texts(own.texts(written))
         torch.testing.assert_close(texts[template].text_features(own), expected, atol=1e-5, rtol=0)
-    base_to_new = CLIPSVD.info.default_config(EvalProtocol.BASE_TO_NEW)
-    found = {name: base_to_new.for_dataset(name).model_dump().get("template") for name in ("dtd", "eurosat", "food101")}
-    assert found == {"dtd": "a photo of a {}.", "eurosat": "a photo of a {}.", "food101": None}
-    few_shot = CLIPSVD.info.default_config(EvalProtocol.FEW_SHOT)
-    assert few_shot.for_dataset("food101").model_dump()["template"] == "a photo of a {}, a type of food."
     with pytest.raises(ValidationError):
         CLIPSVDConfig(template="a photo")
 
@@ -380,9 +375,6 @@ def test_stored_states_give_exactly_the_features_of_the_whole_towers(skipped: in
 @pytest.mark.parametrize(
     ("dataset", "template", "official"),
     [
-        ("caltech101", "a photo of a {}.", "itap of a {}."),
-        ("stanford_cars", "a photo of a {}.", "a photo of the {}, a type of car."),
-        ("sun397", "a photo of a {}.", "a photo of a {}."),
         ("imagenet_sketch", "a photo of a {}.", "a sketch of a {}."),
         ("imagenet_a", "a photo of a {}.", "a bad photo of a {}."),
         ("imagenet_r", "a photo of a {}.", "a rendition of a {}."),

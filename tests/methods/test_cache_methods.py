@@ -9,7 +9,6 @@ from itertools import product
 import pytest
 import torch
 import torch.nn.functional as F
-from one_case import for_each
 from parity_kit import (
     Case,
     batch_of,
@@ -93,19 +92,6 @@ def test_fixed_values_are_those_of_the_largest_listed_shots(shots: int, values: 
     assert method.beta == dict(IMAGENET_BETA)[values]
     assert proker(drawn, views=0, beta=7.0).beta == 7.0
     assert proker(drawn, views=0, beta=((4, 2.0), (8, 3.0))).beta == 2.0
-
-
-@pytest.mark.parametrize(
-    ("dataset", "views", "beta"),
-    [("imagenet", 1, (1.5, 3.0, 10)), ("dtd", 10, (0.1, 10.0, 20)), (None, 10, (0.5, 3.0, 20))],
-)
-def test_views_and_ranges_are_those_of_the_dataset(
-    dataset: str | None, views: int, beta: tuple[float, float, int]
-) -> None:
-    settings = official_settings(dataset)
-    method = proker(support_view(tiny_backbone(), class_set("base")), views=settings.views)
-    assert len(method.rows) == 10 * views
-    assert settings.search_beta == beta
 
 
 def test_a_single_view_is_a_random_crop_and_none_the_centre_view() -> None:
@@ -290,20 +276,6 @@ def test_a_kept_model_has_the_searched_share() -> None:
 # --- Tip-Adapter ------------------------------------------------------------------------------------------------------
 
 
-# init_alpha, search_scale and train_epoch of configs/*.yaml of gaopengcuhk/Tip-Adapter, commit d0e2d6f
-OFFICIAL = {
-    "caltech101": (3, (12, 5), 20),
-    "dtd": (2, (13, 13), 20),
-    "eurosat": (2, (12, 10), 100),
-    "fgvc_aircraft": (5, (30, 30), 20),
-    "food101": (1.17, (10, 10), 20),
-    "imagenet": (1.17, (7, 3), 20),
-    "oxford_flowers": (10, (50, 50), 20),
-    "oxford_pets": (1.17, (7, 3), 20),
-    "stanford_cars": (3, (20, 10), 20),
-    "sun397": (1.17, (12, 10), 20),
-    "ucf101": (3, (7, 3), 20),
-}
 TIP_ADAPTERS = ("tip_adapter", "tip_adapter_f")
 
 
@@ -317,17 +289,6 @@ def tip_adapter(name: str, dataset: str | None, **settings: object) -> Method:
     return method
 
 
-@for_each("name", TIP_ADAPTERS)
-@for_each("dataset", [*OFFICIAL, "spectrum_basic", None])
-def test_alpha_and_the_searched_range_are_the_official_ones_of_the_dataset(name: str, dataset: str | None) -> None:
-    alpha, search_scale, _ = OFFICIAL.get(dataset or "", OFFICIAL["sun397"])
-    method = tip_adapter(name, dataset)
-    assert float(method.cache.alpha) == pytest.approx(alpha)
-    found = list(method.candidates(class_set("base")))
-    last_alpha, last_beta = (0.9 * (largest - 0.1) + 0.1 for largest in reversed(search_scale))
-    assert found[-1] == f"alpha {last_alpha:.2f}, beta {last_beta:.2f}"
-
-
 def test_only_tip_adapter_f_learns_the_keys_of_its_cache() -> None:
     assert not tip_adapter("tip_adapter", None).cache.keys.requires_grad
     assert tip_adapter("tip_adapter_f", None).cache.keys.requires_grad
@@ -338,15 +299,6 @@ def test_settings_that_are_given_hold_on_every_dataset(name: str) -> None:
     method = tip_adapter(name, "eurosat", alpha=0.5, search_scale=(2, 3))
     assert float(method.cache.alpha) == 0.5
     assert list(method.candidates(class_set("base")))[-1] == "alpha 2.71, beta 1.81"
-
-
-def test_the_epochs_are_the_official_ones_of_the_dataset() -> None:
-    recipe = get_method("tip_adapter_f").info.recipe_for(EvalProtocol.FEW_SHOT)
-    assert recipe is not None
-    assert recipe.name == "published by dataset"
-    for dataset, (_, _, epochs) in OFFICIAL.items():
-        assert recipe.for_dataset(dataset).epochs_for(16) == epochs
-    assert recipe.for_dataset("spectrum_basic").epochs_for(16) == 20
 
 
 def test_one_entry_of_a_board_holds_all_datasets() -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from parity_kit import batch_of, class_set, generator, images, prepared, support_view, tiny_backbone
+from plain import read_image, read_text
 from rounding import SMALL_TEXT_TOWER, assert_equal_but_for_rounding, rounding
 from small_towers import SMALL_COCA, SMALL_EVA, backbone_of
 from torch import Tensor
@@ -30,40 +31,11 @@ def trained() -> Any:
     return prepared(RPO(tiny_backbone(), RPOConfig(n_pairs=K), generator()), by=0.2)
 
 
-def masked_texts(texts: list[str], readers: Tensor) -> tuple[Tensor, Tensor]:
-    """All 77 positions with the tokens after end-of-text; attention to these positions is masked."""
-    model, tokens = tiny_backbone().model, tokenize(texts)
-    end = tokens.argmax(dim=1)
-    x = model.token_embedding(tokens) + model.positional_embedding
-    rows = torch.arange(len(texts))
-    for k, reader in enumerate(readers):
-        x = x.index_put((rows, end + 1 + k), reader.expand(len(texts), -1))
-    mask = torch.full((77, 77), float("-inf")).triu(1).repeat(len(texts), 1, 1)
-    for row, last in zip(mask, end.tolist(), strict=True):
-        row[:, last + 1 :] = float("-inf")
-    for block in model.transformer.resblocks:
-        x = block(x, attn_mask=mask.repeat_interleave(block.attn.num_heads, dim=0))
-    x = model.ln_final(x) @ model.text_projection
-    return torch.stack([x[rows, end + 1 + k] for k in range(len(readers))], dim=1), x[rows, end]
-
-
-def masked_images(pixels: Tensor, readers: Tensor) -> tuple[Tensor, Tensor]:
-    """Class token, patches, tokens; the tokens' columns are hidden from everybody, themselves included."""
-    visual = tiny_backbone().model.visual
-    x = visual.conv1(pixels).flatten(2).transpose(1, 2)
-    x = torch.cat([visual.class_embedding.expand(len(x), 1, -1), x], dim=1) + visual.positional_embedding
-    x = visual.ln_pre(torch.cat([x, readers.expand(len(x), -1, -1)], dim=1))
-    mask = torch.zeros(x.shape[1], x.shape[1])
-    mask[:, -len(readers) :] = float("-inf")
-    for block in visual.transformer.resblocks:
-        x = block(x, attn_mask=mask)
-    x = visual.ln_post(x) @ visual.proj
-    return x[:, -len(readers) :], x[:, 0]
-
-
 def reference_logits(method: Any, classes: ClassSet, pixels: Tensor) -> Tensor:
-    text, _ = masked_texts([f"a photo of a {name}." for name in classes.names], method.trainable.text)
-    image, _ = masked_images(pixels, method.trainable.image)
+    model = tiny_backbone().model
+    tokens = tokenize([f"a photo of a {name}." for name in classes.names])
+    text = read_text(model, model.token_embedding(tokens), tokens.argmax(dim=1), method.trainable.text)
+    image, _ = read_image(model, pixels, method.trainable.image)
     pairs = [
         tiny_backbone().logit_scale * F.normalize(image[:, k], dim=-1) @ F.normalize(text[:, k], dim=-1).T
         for k in range(K)

@@ -180,32 +180,6 @@ def test_views_are_by_default_the_official_ones(dataset: str, tda: list, tpt: li
         assert asked == expected, name
 
 
-@pytest.mark.parametrize(
-    ("name", "dataset", "values"),
-    [
-        ("tda", "eurosat", {"alpha": 4.0, "beta": 8.0, "templates": ("own",)}),
-        ("tda", "imagenet", {"alpha": 2.0, "beta": 5.0, "templates": ("select7",)}),
-        ("tda", "imagenet_r", {"alpha": 1.0, "beta": 8.0, "templates": ("imagenet80",)}),
-        ("tda", "other", {"alpha": 2.0, "beta": 5.0, "templates": ("own",)}),
-        ("boost_adapter", "eurosat", {"alpha": 4.0, "delta": 0, "views": 63}),
-        ("boost_adapter", "fgvc_aircraft", {"alpha": 2.0, "delta": 2}),
-        ("boost_adapter", "imagenet_sketch", {"alpha": 2.363, "delta": 1, "templates": ("imagenet80",)}),
-        ("boost_adapter", "imagenet", {"delta": 3, "templates": ("select7",)}),
-        ("boost_adapter", "other", {"delta": 3}),
-        ("c_tpt", "eurosat", {"dispersion": 50.0}),
-        ("c_tpt", "imagenet", {"dispersion": 50.0}),
-        ("c_tpt", "imagenet_r", {"dispersion": 20.0}),
-        ("stata", "dtd", {"templates": ("{} texture",)}),
-        ("transclip", "dtd", {"templates": ("{} texture",)}),
-    ],
-)
-def test_settings_are_by_default_the_official_ones_of_the_dataset(
-    name: str, dataset: str, values: dict[str, object]
-) -> None:
-    found = published(name, dataset)
-    assert {key: found[key] for key in values} == values
-
-
 def test_tda_with_views_that_are_the_image_itself_is_tda_without_views() -> None:
     classes, features = class_set("all", TEMPLATE), batch_of(tiny_backbone(), images("test"), None).features
     same = classified("tda", classes, stream_of(features, views=features.repeat(9, 1, 1)), views=9, selected=0.3)

@@ -23,12 +23,8 @@ from datasets_registry import (
     ColumnNames,
     DataError,
     DatasetInfo,
-    EvalProtocol,
     RegistrationError,
-    ShotsError,
-    TaskRequest,
     add_custom_dataset,
-    build_task,
     custom_folders,
     user_custom_folder,
 )
@@ -121,16 +117,6 @@ def test_a_class_without_images_is_rejected(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "birds" / "crow")
     with pytest.raises(DataError, match="4 classes, but 1 have no"):
         added.info.reader(None)
-
-
-def test_a_small_class_is_noted_when_adding_and_rejected_when_drawing(tmp_path: Path) -> None:
-    root = make_class_folders(tmp_path / "birds")
-    make_class_folders(root, ("rare",), n=1)
-    added = add(tmp_path, root)
-    assert min(added.train_sizes) <= 1
-    assert any("class 'rare' has" in line and "at most" in line for line in added.notes())
-    with pytest.raises(ShotsError, match="class 'rare' has only"):
-        build_task(TaskRequest(added.info, added.splits, protocol=EvalProtocol.FEW_SHOT, shots=2, seed=1, draw="coop"))
 
 
 def test_links_to_folders_are_followed_and_circular_ones_rejected(tmp_path: Path) -> None:

@@ -126,12 +126,6 @@ def test_no_format_that_runs_a_program_is_read() -> None:
     assert not {"EPS", "PDF", "WMF", "MPEG", "PSD", "FPX"} & set(IMAGE_FORMATS)
 
 
-@pytest.mark.parametrize("content", [EPS, DOS_EPS])
-def test_postscript_is_named_and_not_run(content: bytes) -> None:
-    with pytest.raises(BadImageError, match="x.png is PostScript"):
-        decode_with_facts(content, "x.png")
-
-
 def has_more_frames(image: Image.Image, kind: str, **options: object) -> bool:
     file = io.BytesIO()
     image.save(file, kind, **options)

@@ -11,6 +11,7 @@ import pytest
 import torch
 from families_of_methods import some_fast
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
+from short_settings import SHORT
 from small_towers import SMALL_COCA, SMALL_EVA, TINY_CONFIG, backbone_of
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -31,7 +32,8 @@ def backbone_in(precision: Precision) -> Backbone:
 def answer(name: str, precision: Precision) -> tuple[Method, Tensor]:
     """A method after one training step, and its logits on test images."""
     backbone, info = backbone_in(precision), METHODS.get(name).info
-    config = info.default_config(EvalProtocol.BASE_TO_NEW)
+    settings = info.default_config(EvalProtocol.BASE_TO_NEW).model_dump() | SHORT.get(name, {})
+    config = info.config.model_validate(settings)
     method = METHODS.get(name)(backbone, config, torch.Generator().manual_seed(0))
     method.prepare(support_view(backbone, CLASSES))
     if isinstance(method, TrainableMethod):
@@ -47,12 +49,15 @@ def answer(name: str, precision: Precision) -> tuple[Method, Tensor]:
 
 
 @pytest.mark.parametrize("name", some_fast(list(METHODS), {"clip_adapter", "coop", "vpt"}))
-def test_every_method_works_on_towers_in_bf16(name: str) -> None:
+def test_every_method_works_on_towers_in_bf16(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights that are held in bf16 give the bits of weights that autocast rounds."""
     method, logits = answer(name, Precision.BF16)
     assert logits.dtype is torch.float32
     assert torch.isfinite(logits).all()
     if isinstance(method, TrainableMethod):
         assert {p.dtype for p in method.trainable.parameters()} == {torch.float32}
+    monkeypatch.setattr("methods._backbones.frozen_model.with_half_weights", lambda model, _: model)
+    assert torch.equal(logits, answer(name, Precision.BF16)[1])
 
 
 @pytest.mark.parametrize("name", ["zero_shot", "coop", "cocoop", "maple", "clip_lora", "mma", "vpt", "apex"])
@@ -62,15 +67,6 @@ def test_logits_are_near_those_of_fp32(name: str, precision: Precision) -> None:
     assert not torch.equal(exact, near), "ran in fp32"
     scale = tiny_backbone().logit_scale
     torch.testing.assert_close(near / scale, exact / scale, atol=0.02, rtol=0)
-
-
-@pytest.mark.parametrize("name", some_fast(list(METHODS), {"coop", "vpt"}))
-def test_weights_held_in_bf16_give_the_bits_of_weights_that_autocast_rounds(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    held = answer(name, Precision.BF16)[1]
-    monkeypatch.setattr("methods._backbones.frozen_model.with_half_weights", lambda model, _: model)
-    assert torch.equal(held, answer(name, Precision.BF16)[1])
 
 
 class CastsOf(TorchDispatchMode):
