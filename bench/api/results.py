@@ -232,9 +232,9 @@ class Results:
     ) -> Table:
         """Test statements about methods on these runs: supported, not supported here, inconclusive or not tested.
 
-        Each is tested at 5 %. Runs with the demo's recipe train too briefly and give no verdict. The shipped claims are
-        of the APEX and later papers. `easy` and `hard` name datasets in place of the thirds by difficulty, which need
-        six datasets.
+        Each is tested at 5 %. Runs with the demo's recipe, or on synthetic datasets alone, give no verdict. The shipped
+        claims are of the APEX and later papers. `easy` and `hard` name datasets in place of the thirds by difficulty,
+        which need six datasets.
         """
         from bench.analysis import build_leaderboards, chosen_groups
         from bench.papers import check_claims, difficulty_by_backbone, load_claims

@@ -102,6 +102,13 @@ class _Warnings(logging.Handler):
 _ParserError: Any = typer.BadParameter.__base__  # of typer's own click, or of click itself before typer 0.29
 
 
+_PLACES_OF_WORDS = {
+    "run": " Names of a list are separated by commas, without spaces, such as -m coop,apex.",
+    "add": " Give the folder of images with --images.",
+}
+"""Where a further word belongs, by the command that it was given to."""
+
+
 def _place_below(context: Any, name: str) -> str:
     """Where a command of that name is, one level below; empty if it is not there."""
     below = context.command.commands.items()
@@ -139,8 +146,8 @@ def main() -> None:
         advice = (
             unknown_option_advice(getattr(error, "option_name", "")) if context and context.info_name == "run" else ""
         )
-        if context and context.info_name == "run" and "unexpected extra argument" in message:
-            advice = " Names of a list are separated by commas, without spaces, such as -m coop,apex."
+        if context and "unexpected extra argument" in message:
+            advice = _PLACES_OF_WORDS.get(context.info_name, advice)
         if context and (unknown := re.match(r"No such command '([\w-]+)'", message)):
             advice = _place_below(context, unknown[1])
         asks = f" See `{context.command_path} --help`." if context else ""

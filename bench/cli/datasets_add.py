@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,10 +51,11 @@ def add(
     if file is not None:
         if backbone is None or classes is None:
             raise UsageError(f"--features needs {'--backbone' if backbone is None else '--classes'} as well.")
-        feature_options = {key: value for key, value in options.items() if key in signature(add_features).parameters}
+        feature_options = _only(options, add_features, add_dataset, "--features")
         _print_features(add_features(file=file, backbone=backbone, classes=classes, **feature_options))
         return
-    image_options = {key: value for key, value in options.items() if key in signature(add_dataset).parameters}
+    given = {"backbone": backbone, "classes": classes, **options}
+    image_options = _only(given, add_dataset, add_features, "--images")
     try:
         added = add_dataset(images=str(images), progress=_Progress(), **image_options)
     except BadImagesError as error:
@@ -69,6 +71,18 @@ def add(
     fewer = " --allow-fewer" if allow_fewer else ""
     remark(f"Next: etl-bench recommend {added.info.name} -b ViT-B-16.openai --shots {shots}{fewer}")
     remark(f"{backbone_advice()}.")
+
+
+def _only(
+    options: dict[str, Any], function: Callable[..., Any], other: Callable[..., Any], kind: str
+) -> dict[str, Any]:
+    """The options of a function; raises UsageError for a given one of the other function alone."""
+    own, foreign = signature(function).parameters, signature(other).parameters
+    for name, value in options.items():
+        if name not in own and value not in (None, foreign[name].default):
+            option = name.removesuffix("s") if isinstance(value, dict) else name.replace("_", "-")  # --array, repeated
+            raise UsageError(f"--{option} has no effect with {kind}. Leave it out.")
+    return {name: value for name, value in options.items() if name in own}
 
 
 def _print_features(bundle: feature_bundle.FeatureBundle) -> None:

@@ -83,6 +83,6 @@ def _claims(runs: Path, as_json: opt.AsJson = False, **options: Any) -> None:
     Each verdict has its effect, n and 95 % interval. The shipped claims are the observations and the main result of
     the APEX paper. Effects are differences over these datasets, tested with the noise of seeds and test images. Each
     claim is tested at 5 %: p tests against its threshold and is not adjusted for the number of claims. Runs with the
-    demo's recipe train too briefly and give no verdict.
+    demo's recipe, or on synthetic datasets alone, give no verdict.
     """
     print_table(load_results(runs).claims(**options), as_json=as_json)

@@ -34,6 +34,7 @@ from bench.analysis import (
 )
 from bench.errors import UsageError
 from bench.spec import DEMO_RECIPE, shots_value
+from datasets_registry import DATASETS
 
 FEWEST_TO_CHOOSE = 2
 
@@ -75,10 +76,6 @@ def regret_difference(
     gains = choices.losses(b) - choices.losses(a)
     n, mean, error = len(gains), float(gains.mean()), method_choice.standard_error(gains)
     return MeanTest.from_error(mean, n, n, error, n - 1) if error else MeanTest(mean, n, n)
-
-
-DEMO = "demo runs train too briefly to test a claim of a paper"
-"""Why runs with the demo's recipe have no verdict."""
 
 
 class ClaimVerdict(StrEnum):
@@ -180,7 +177,7 @@ def check_claims(
 ) -> list[ClaimResult]:
     """Test every claim on every board with both of its methods and no changed support; otherwise it is not tested.
 
-    Each test is at 5 %. Runs with the demo's recipe give no verdict.
+    Each test is at 5 %. Runs with the demo's recipe, or on synthetic datasets alone, give no verdict.
 
     `difficulty` is the relative transfer difficulty by backbone and
     dataset; `groups` divides the datasets by it.
@@ -234,13 +231,23 @@ def _without_verdict(
     return ClaimResult(claim, setting, ClaimVerdict.NOT_TESTED, None, None, datasets, reason)
 
 
+def _unfit(claim: Claim, board: Leaderboard, entries: Iterable[Entry]) -> str:
+    """Why runs of these entries cannot test the claim; empty if they can."""
+    if any(entry.recipe_name == DEMO_RECIPE for entry in entries):
+        return "demo runs train too briefly to test a claim of a paper"
+    bases = {name.partition(":")[0] for name in board.array.datasets if name not in claim.only}
+    if bases and all(name in DATASETS and DATASETS.get(name).synthetic for name in bases):
+        return "synthetic datasets cannot test a claim of a paper"
+    return ""
+
+
 def _check(claim: Claim, board: Leaderboard, difficulty: Mapping[str, float], groups: Grouping) -> ClaimResult | None:
     """The claim on one board; None if it lacks one of the methods."""
     a, b = _entry_of(board, claim.a), _entry_of(board, claim.b)
     if a is None or b is None:
         return None
-    if DEMO_RECIPE in (a.recipe_name, b.recipe_name):
-        return _without_verdict(claim, board, DEMO)
+    if why := _unfit(claim, board, [a, b]):
+        return _without_verdict(claim, board, why)
     pair = a.key, b.key
     array = board.array
     matched = {name: array.matched(*pair, name, claim.measure) for name in sorted(array.datasets)}
@@ -300,8 +307,8 @@ def _check_regret(claim: Claim, board: Leaderboard, difficulty: Mapping[str, flo
     test = regret_difference(choices, method_choice.Policy(claim.a), method_choice.Policy(claim.b))
     if test is None:
         return None
-    if any(entry.recipe_name == DEMO_RECIPE for entry in board.entries if entry.rankable):
-        return _without_verdict(claim, board, DEMO)
+    if why := _unfit(claim, board, [entry for entry in board.entries if entry.rankable]):
+        return _without_verdict(claim, board, why)
     same = "" if test.standard_error is not None else "both policies choose the same methods on these runs"
     p = test.p_against(claim.above)
     return ClaimResult(claim, board.setting, _verdict(test, claim.above), test, p, choices.datasets, same)

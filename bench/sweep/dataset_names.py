@@ -1,9 +1,10 @@
 """The datasets that the patterns of a sweep select, and the defaults that depend on them."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from bench.errors import UsageError
-from datasets_registry import DATASETS, BenchError, DatasetInfo, EvalProtocol, get_dataset
+from datasets_registry import DATASETS, BenchError, DatasetInfo, EvalProtocol, custom_folders, get_dataset
 
 SUGGESTED_BACKBONES = {
     "ViT-B-32.openai": "151 M parameters, 605 MB, the fastest",
@@ -25,6 +26,11 @@ def select_names(patterns: Sequence[str], match: Callable[[str], Sequence[str]])
 def match_datasets(pattern: str) -> list[str]:
     """Names of the datasets that a pattern selects, such as `eurosat`, `spectrum_*` or `spectrum_*:test=10`."""
     names, colon, options = pattern.partition(":")
+    if Path(names).suffix in (".toml", ".py"):
+        raise UsageError(
+            f"-d {pattern} is a file, and datasets are given by name: put NAME.toml into {custom_folders()[0]}, or let "
+            "`etl-bench datasets add NAME --images FOLDER` write it."
+        )
     if not colon:
         return DATASETS.match(pattern)
     return [get_dataset(f"{name}:{options}").name for name in DATASETS.match(names)]

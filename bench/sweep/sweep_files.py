@@ -14,7 +14,7 @@ from typing import Any
 from bench._util.words import counted
 from bench.bounds import printable
 from bench.errors import UsageError
-from bench.results import Shards, known_methods, write_atomically
+from bench.results import Shards, write_atomically
 from bench.spec import ExperimentSpec
 from bench.sweep.plan import expand
 from bench.sweep.request import SweepRequest, option_name
@@ -56,12 +56,12 @@ def read_sweep_file(path: Path) -> dict[str, Any]:
 
 def _unreadable(path: Path, error: OSError) -> str:
     """Why there is no such sweep file; a name without a suffix may be one of a list that a space cut in two."""
-    if path.suffix or len(path.parts) != 1 or not isinstance(error, FileNotFoundError):
+    if path.suffix or len(path.parts) != 1 or not isinstance(error, FileNotFoundError | IsADirectoryError):
         return f"The sweep file {path} cannot be read: {error.strerror or error}."
-    option = next((flag for flag, names in (("-m", known_methods()), ("-d", DATASETS)) if path.name in names), "-m")
+    option = "-d" if path.is_dir() or path.name in DATASETS else "-m"
     return (
-        f"Names of a list are separated by commas, without spaces, such as {option} FIRST,{path}; there is no sweep "
-        f"file {path}."
+        f"There is no sweep file {path}. Methods are given with -m and datasets with -d, separated by commas, without "
+        f"spaces, such as {option} FIRST,{path}."
     )
 
 

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 
 from datasets_registry._custom.image_record import ImageRecord, read_record, record_file
 from datasets_registry._custom.listing_folders import FoundImage, Listing, list_folder
 from datasets_registry._custom.listing_hub import list_hub_folder
 from datasets_registry._custom.listing_tables import ColumnNames, guess_columns, list_table
-from datasets_registry._errors import DataError, RegistrationError, some
+from datasets_registry._errors import DataError, RegistrationError, did_you_mean, some
 from datasets_registry._readers.dataset_files import SMALL, UNLISTED
 from datasets_registry._readers.foreign_files import read_toml
 from datasets_registry._readers.image_sources import oriented
@@ -340,10 +341,21 @@ def read_description(path: Path) -> CustomDataset:
     try:
         return CustomDataset.model_validate(content)
     except ValidationError as error:
-        complaints = (f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        complaints = map(_complaint, error.errors())
         raise RegistrationError(
             f"{path} does not describe a dataset: {'; '.join(complaints)}. Correct that file."
         ) from error
+
+
+def _complaint(problem: ErrorDetails) -> str:
+    """A problem that pydantic found; of a key that does not exist, its name and the nearest one."""
+    key = ".".join(map(str, problem["loc"]))
+    if problem["type"] != "extra_forbidden":
+        return f"{key}: {problem['msg']}"
+    near = did_you_mean(
+        key, [*CustomDataset.model_fields, *(f"columns.{name}" for name in ColumnNames.model_fields)], most=1
+    )
+    return f"unknown key {key!r}{f' ({near.strip()})' if near else ''}"
 
 
 def few_labels(labels: Sequence[str]) -> str:

@@ -107,7 +107,7 @@ def describe_images(
         "split": split,
         "classes": labels,
         "small_classes": tuple(small),
-        "skip": (*draft.skip, *bad),
+        "skip": (*(key for key in draft.skip if draft.kind != "folder" or (place / key).exists()), *bad),
         "names": chosen_names(labels, request.names, {} if former is None else former.names),
         **({} if request.orient is None else {"orient": request.orient}),
         **({} if request.template is None else {"template": request.template}),

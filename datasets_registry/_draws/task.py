@@ -107,9 +107,9 @@ def build_task(request: TaskRequest, shared: few_shot_draws.SharedParts | None =
     Raises:
         ShotsError: a class has fewer than `shots` images, or none with `allow_fewer` or after `rule`, or only one image
             with `held_out_shot`, or there are fewer unlabelled images than `pool` requests.
-        DataError: there are too few classes, an evaluation split is empty, a support image cannot be read, a target
-            of domain generalization has a class that the source does not have, or a training image of the pool is a
-            test image, too.
+        DataError: there are too few classes, or more than the dataset's file says, an evaluation split is empty, a
+            support image cannot be read, a target of domain generalization has a class that the source does not have,
+            or a training image of the pool is a test image, too.
 
     Example:
         >>> from datasets_registry import DrawRule, EvalProtocol, TaskRequest, build_task, get_dataset
@@ -163,6 +163,11 @@ def _check_request(request: TaskRequest) -> None:
         raise DataError(
             f"The split of dataset {info.name!r} has too few classes: {protocol} needs at least 2, but it has "
             f"{n_classes}. Use a split file that lists more classes."
+        )
+    if n_classes > info.num_classes:
+        raise DataError(
+            f"Dataset {info.name!r} has {n_classes} classes, but its file says num_classes={info.num_classes}. Correct "
+            "that file."
         )
     if info.test_only and request.shots > 0:
         raise ShotsError(

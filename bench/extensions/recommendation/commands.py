@@ -1,11 +1,11 @@
 """`etl-bench recommend`: recommends a method for a dataset."""
 
+import shlex
 from typing import Annotated, Any
 
 import typer
 
 from bench.cli import options_of, print_json, print_rows, print_text, remark
-from bench.errors import UsageError
 from bench.extensions.recommendation.recommending import recommend, train_recommended
 from bench.extensions.recommendation.request import RecommendRequest
 
@@ -38,18 +38,11 @@ def recommend_command(
             print_text("\n\n".join(rest))
         if not (train and answer.keeps_model):
             return
-        remark("running the first of these commands; --no-train leaves it out")
+        remark("running this command; --no-train leaves it out")
         model = train_recommended(answer)
     except KeyboardInterrupt:
         remark("interrupted; repeat the command to continue")
         raise typer.Exit(130) from None
     if model is None:
         raise typer.Exit(1)
-    from bench.tuned_models import find_model
-
-    remark(f"the model is kept in {model}; `etl-bench models` shows its accuracy on the test images")
-    try:
-        find_model(answer.request.dataset, answer.request.runs)
-    except UsageError:
-        command = f"etl-bench predict {model} new_images/ --out predictions.csv"
-        remark(f"{answer.request.dataset} has several models; with this one: {command}")
+    remark(f"Next: {shlex.join(['etl-bench', 'predict', str(model), 'new_images/', '--out', 'predictions.csv'])}")

@@ -100,14 +100,15 @@ class Race:
         for name in sorted(self.left, key=_length):
             remaining = self.remaining
             if remaining <= 0:
-                self._leave_untried(name, "the budget was used up before")
+                self.untried[name] = "the budget was used up before"
             elif self._train([name], fold, remaining if name == BASELINE else remaining / FOLDS):
-                self._leave_untried(name, "a training takes longer than a quarter of the time that was left")
+                self.untried[name] = "a training takes longer than a quarter of the time that was left"
         spare = self.remaining
-        for name in sorted(self.left, key=self._cost):
+        for name in sorted((name for name in self.left if name not in self.untried), key=self._cost):
             spare -= (FOLDS - 1) * self._cost(name)
             if spare < 0:
-                self._leave_untried(name, f"{FOLDS} trainings take {FOLDS * self._cost(name):.0f} s")
+                self.untried[name] = f"{FOLDS} trainings take {FOLDS * self._cost(name):.0f} s"
+        self.left = [name for name in self.left if name not in self.untried]
 
     def _train(self, methods: Sequence[str], fold: held_out.Fold, limit: float) -> list[str]:
         """Train methods on a fold; finished trainings are not repeated. Returns those that exceeded the time limit."""
@@ -191,10 +192,6 @@ class Race:
         tests = fold_tests(list(differences.values()), folds, groups, level=1 - 2 * self._level)
         below = dict(zip(differences, tests, strict=True))
         return leader, dict(sorted(below.items(), key=lambda item: item[1].mean))
-
-    def _leave_untried(self, method: str, reason: str) -> None:
-        self.untried[method] = reason
-        self._leave(method, f"not tried: {reason}")
 
     def _leave(self, method: str, reason: str) -> None:
         self.left = [name for name in self.left if name != method]

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from html import escape
-from pathlib import Path
 from typing import Any
 
 from bench import score_texts
@@ -104,8 +103,8 @@ class Recommendation:
         return not has_imported_features(self.request.sweep.backbones[0])
 
     @property
-    def commands(self) -> list[str]:
-        """The commands that train and keep the model, and that predict with it; only the first without a model."""
+    def command(self) -> str:
+        """The command that trains the method, and keeps the model if that can be."""
         sweep = self.request.sweep
         options = ["-m", self.pick, "-d", self.request.dataset, "-b", sweep.backbones[0], "--protocol", "few-shot"]
         options += ["--shots", str(shots_value(self.training_request.shots[0]))]
@@ -115,12 +114,7 @@ class Recommendation:
         options += ["--allow-fewer"] if sweep.allow_fewer else []
         options += ["--keep-models", "best"] if self.keeps_model else []
         options += ["--runs", str(sweep.runs)]
-        train = shlex.join(["etl-bench", "run", *options])
-        if not self.keeps_model:
-            return [train]
-        predict = ["etl-bench", "predict", self.request.dataset, "new_images/", "--out", "predictions.csv"]
-        predict += ["--runs", str(sweep.runs)] if sweep.runs != Path("runs") else []
-        return [train, shlex.join(predict)]
+        return shlex.join(["etl-bench", "run", *options])
 
     def to_json(self) -> dict[str, Any]:
         """All numbers as plain values; accuracies and differences are fractions."""
@@ -157,7 +151,7 @@ class Recommendation:
                 "trainings": self.trainings,
                 "error_rate": ERROR_RATE,
             },
-            "commands": self.commands,
+            "commands": [self.command],
         }
 
     def __str__(self) -> str:
@@ -174,11 +168,10 @@ class Recommendation:
         if used < available and self.pick != BASELINE:
             heading.append(f"{used} of {available} labelled images are used; --final all trains on all.")
         if self.keeps_model:
-            heading.append("Commands that train it, keep the model, and predict:")
+            heading.append("Command that trains it and keeps the model:")
         else:
             heading.append("Command that trains it (no model is kept, since imported features have no image tower):")
-        steps = [f"  {command}" for command in self.commands]
-        return [*self._answer(), "", *self._course(), "", *heading, *steps]
+        return [*self._answer(), "", *self._course(), "", *heading, f"  {self.command}"]
 
     def rows(self) -> list[dict[str, object]]:
         """A table of the methods that were compared on the same images, with differences in points."""

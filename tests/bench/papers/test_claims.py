@@ -217,3 +217,13 @@ def test_runs_of_the_demo_give_no_verdict_on_a_claim(tmp_path: Path):
     assert verdicts["published"][0].verdict is ClaimVerdict.SUPPORTED
     rows = claims_table(verdicts["demo"], Path("runs")).texts()
     assert all("demo runs train too briefly" in row["claim"] for row in rows)
+
+
+def test_synthetic_datasets_alone_give_no_verdict_on_a_claim_that_does_not_name_them(tmp_path: Path):
+    drawn = ["spectrum_basic", "spectrum_words:test=5"]
+    rates = {
+        method: {name: {"base": rate, "new": rate} for name in drawn} for method, rate in (("apex", 0.8), ("vpt", 0.6))
+    }
+    found = check_claims([claim(), claim(only=drawn)], boards_of(tmp_path, rates, images=300), {})
+    assert [result.verdict for result in found] == [ClaimVerdict.NOT_TESTED, ClaimVerdict.SUPPORTED]
+    assert found[0].reason == "synthetic datasets cannot test a claim of a paper"

@@ -194,6 +194,9 @@ def test_broken_images_stay_left_out(birds: Path) -> None:
     with pytest.raises(BadImagesError, match=r"jay/c\.jpg"):
         add(birds)
     assert tomllib.loads(after.file.read_text())["skip"] == ["crow/a.jpg"]
+    for file in ("crow/a.jpg", "jay/c.jpg"):
+        (birds / file).unlink()
+    assert add(birds).config.skip == (), "what is gone is not left out"
 
 
 @pytest.mark.parametrize("rule", ["hash", "even"])

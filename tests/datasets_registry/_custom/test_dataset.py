@@ -327,7 +327,7 @@ def test_a_minimal_file_works_and_paths_are_relative_to_it(custom_folder: Path, 
     [
         ("classes = [", "bad.toml cannot be read as TOML"),
         ('classes = ["a", "b"]', "images: Field required"),
-        (SMALL + "templte = 'x'", "templte: Extra inputs are not permitted"),
+        (SMALL + "templte = 'x'", "unknown key 'templte' (Did you mean 'template'?). Correct"),
         (SMALL + "template = 'x'", "template 'x' has no '{}'"),
         (SMALL + 'kind = "zip"', "kind: Input should be 'folder', 'table' or 'huggingface'"),
         (SMALL + 'split = "random"', "split: Input should be 'given', 'hash' or 'even'"),
@@ -335,7 +335,7 @@ def test_a_minimal_file_works_and_paths_are_relative_to_it(custom_folder: Path, 
         (SMALL + 'names = { "crow" = " " }', "class 'crow' is empty"),
         ('images = "x"\nclasses = ["a", "a"]', "classes lists 'a' twice"),
         ('images = "x"\nclasses = ["a"]', "classes: Tuple should have at least 2 items"),
-        (SMALL + 'columns = { paths = "x" }', "columns.paths: Extra inputs are not permitted"),
+        (SMALL + 'columns = { paths = "x" }', "unknown key 'columns.paths' (Did you mean 'columns.path'?). Correct"),
     ],
 )
 def test_a_broken_file_is_one_warning_and_does_not_affect_others(

@@ -39,7 +39,7 @@ def unread(_: Path | None) -> DatasetSplits:
 
 
 INFO = DatasetInfo(
-    name="toy", title="Toy", summary="", domain="", num_classes=5, template="a photo of a {}.", licence="",
+    name="toy", title="Toy", summary="", domain="", num_classes=9, template="a photo of a {}.", licence="",
     homepage="", citation="", reader=unread,
 )  # fmt: skip
 
@@ -154,6 +154,10 @@ class TestRefusals:
     def test_a_single_class_is_rejected(self, protocol):
         with pytest.raises(DataError, match=rf"'toy' has too few classes: {protocol} needs at least 2, but it has 1"):
             build(toy_splits(1), protocol=protocol)
+
+    def test_more_classes_than_the_file_of_the_dataset_says(self):
+        with pytest.raises(DataError, match="'toy' has 10 classes, but its file says num_classes=9"):
+            build(toy_splits(10))
 
     def test_more_shots_than_a_class_has(self):
         with pytest.raises(ShotsError, match="16 shots were requested.*'class 0'"):

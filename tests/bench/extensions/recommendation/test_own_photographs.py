@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,16 @@ def test_models_of_former_images_neither_compete_with_those_of_today_nor_hide_th
     assert all(path.exists() for path in (*former.values(), *current.values()))
     shutil.rmtree(photographs / "crow")
     assert find_model("my_birds") == current["gda"]
+
+
+def test_the_one_predict_command_that_recommend_prints_works_beside_other_models(photographs: Path, etl: Any) -> None:
+    add(photographs)
+    kept("gda,tip_adapter")
+    photograph(Path("new_images/one.png"), "black", 990)
+    options = ["-b", BACKBONE, "-m", "gda", "--shots", "1", "--seeds", "1", "--cache", "cache"]
+    code, out, err = etl("recommend", "my_birds", *options)
+    (command,) = [line for line in (out + err).splitlines() if "etl-bench predict" in line]
+    assert (code, etl(*shlex.split(command.removeprefix("Next: etl-bench ")), "--cache", "cache")[0]) == (0, 0)
 
 
 def test_splits_in_memory_are_those_of_the_images_that_were_added(photographs: Path) -> None:

@@ -136,11 +136,10 @@ def test_the_budget_ends_the_race(tmp_path: Path) -> None:
     said: list[str] = []
     found = Timed(request, plan, said.append, lambda: now[0]).run()
     assert found.untried == {"clap": "4 trainings take 52 s"}
-    assert "clap is out, not tried: 4 trainings take 52 s; 2 methods left" in said
     assert (found.trainings, found.images, found.why) == (8, 20, "the budget is used up")
     now[0] = 0.0
     found = Timed(replace(request, budget=20.0), plan, said.append, lambda: now[0]).run()
     assert set(found.untried.values()) == {"a training takes longer than a quarter of the time that was left"}
     now[0] = 0.0
     assert Timed(replace(request, budget=0.5), plan, said.append, lambda: now[0]).run() is None
-    assert [line for line in said if "the budget was used up before" in line]
+    assert said == [], "the answer or the error says it, once"

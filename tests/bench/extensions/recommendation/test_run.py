@@ -45,8 +45,9 @@ def test_the_answer_names_a_method_with_its_accuracy_and_the_commands(answered) 
     assert values["images_scored"] == values["labelled_images"] == len(found.plan.images)
     assert values["chance"] == pytest.approx(1 / 24)
     assert values["untried"] == values["failed"] == {}
-    assert values["commands"][0].startswith(f"etl-bench run -m {found.pick} -d {DATASET} -b {BACKBONE}")
-    assert "--keep-models best" in values["commands"][0]
+    assert found.command.startswith(f"etl-bench run -m {found.pick} -d {DATASET} -b {BACKBONE}")
+    assert "--keep-models best" in found.command
+    assert values["commands"] == [found.command]
     text = str(found)
     assert text.startswith(f"Take {found.pick}: it is right on {100 * values['accuracy']['mean']:.1f} % of ")
     assert "; chance is 4.2 %." in text.splitlines()[0]
@@ -62,8 +63,7 @@ def test_no_model_is_promised_for_imported_features(answered) -> None:
     sweep = found.request.sweep.model_copy(update={"backbones": ["features.toy"]})
     imported = replace(found, request=replace(found.request, sweep=sweep))
     assert not imported.keeps_model
-    assert len(imported.commands) == 1
-    assert "--keep-models" not in imported.commands[0]
+    assert "--keep-models" not in imported.command
     assert "imported features have no" in str(imported)
 
 
@@ -71,7 +71,7 @@ def test_the_recommended_method_may_be_trained_on_all_labelled_images(answered) 
     runs, plain = answered
     found = recommended(runs, final="all")
     assert "--final" not in str(found)
-    assert f"--protocol few-shot --shots all --recipe demo --keep-models best --runs {runs}" in found.commands[0]
+    assert f"--protocol few-shot --shots all --recipe demo --keep-models best --runs {runs}" in found.command
     values = found.to_json()
     assert (values["final"], values["final_images"], values["training_images"]) == ("all", 576, 576)
     assert found.training_request.shots == [ALL_SHOTS]
