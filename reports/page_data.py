@@ -37,7 +37,7 @@ from reports.parts.runs import runs_parts
 from reports.sentences import caveats, scope_link, seen_mark, small_print
 from reports.tables.page_table import whole_sides
 from reports.titles import SCORE_TITLES
-from reports.verdict_sentences import claim, known_lines
+from reports.verdict_sentences import headline, known_lines
 from reports.views import AnyBoardView, BoardView, OverviewView, PublishedBoardView, SiteView
 
 
@@ -320,7 +320,7 @@ def _answer(view: OverviewView, measure: str, keys: Sequence[str], names: Sequen
     split = classes_of(measure)
     a, _ = first_pair(view, found)
     return {
-        "headline": unbroken(claim(view, measure)),
+        "headline": unbroken(headline(view, measure).claim),
         "known": str(unbroken(known_lines(view, measure))),
         "caveats": str(unbroken(caveats(view, measure)) + scope_link(view)),
         "small": str(unbroken(small_print(view, measure))),

@@ -37,9 +37,13 @@ def seen_mark(seen: SeenImages) -> str:
 def answer_lines(view: OverviewView) -> list[str]:
     """The sentences of the first screen and what is missing as plain lines, by the measure that orders the methods."""
     measure = view.table.measures[-1]
-    known = known_lines(view, measure)
-    first = headline(view, measure).partition("\n")[0] if known else headline(view, measure).replace("\n", " ")
-    lines = [Markup.escape(first), known, caveats(view, measure), small_print(view, measure), missing_runs(view)]
+    lines = [
+        Markup.escape(headline(view, measure).sentence),
+        known_lines(view, measure),
+        caveats(view, measure),
+        small_print(view, measure),
+        missing_runs(view),
+    ]
     with_backticks = [str(line).replace("<code>", "`").replace("</code>", "`") for line in lines if line]
     return [Markup(line).striptags() for line in with_backticks]
 

@@ -47,7 +47,7 @@ def runs():
 def test_the_leader_of_the_headline_is_the_first_row_of_the_board(runs, name):
     site, view = overview_of(FIXTURES[name](runs))
     board, measure = site.boards[0], view.table.measures[-1]
-    text = headline(view, measure)
+    text = headline(view, measure).sentence
     if board.verdict.leader is None:
         assert name == "nothing shared"
         assert text == "No method has a score for every dataset and seed, so none leads yet."
@@ -78,7 +78,7 @@ def test_a_gain_of_one_dataset_is_named_in_the_headline(runs):
     here = {pair: replace(test, low=-0.1, high=0.1) for pair, test in found.verdict.here.items()}
     told = replace(found.verdict, here=here)
     view = replace(view, answers=view.answers | {"H": replace(found, lead=lead, verdict=told)})
-    assert headline(view, "H").endswith("It leads by 1.2 points, all of it on EuroSAT.")
+    assert headline(view, "H").more == "It leads by 1.2 points, all of it on EuroSAT."
 
 
 def test_a_leader_that_is_the_best_of_several_settings_is_said_to_be_chosen_on_test_images(runs):
@@ -226,7 +226,7 @@ def test_no_verdict_is_printed_for_an_untested_claim(tmp_path, runs):
 
 def test_the_lines_of_the_terminal_are_the_sentences_of_the_page(runs):
     _, view = overview_of(runs)
-    first = headline(view, "H").split("\n")[0]
+    first = headline(view, "H").sentence
     shown = [known_lines(view, "H"), small_print(view, "H"), missing_runs(view)]
     assert answer_lines(view) == [first, *(line.striptags() for line in shown)]
     _, one = overview_of(FIXTURES["one method"](runs))
