@@ -23,7 +23,7 @@ from reports._format import brief, unbroken
 from reports.advice import take
 from reports.charts.svg_file import svg_file
 from reports.map.figure import map_svg
-from reports.map.gain_map import MapColumn, MapRow, gain_map, letters
+from reports.map.gain_map import gain_map, letters
 from reports.map.html import MapLinks, map_html
 from reports.map.pairs import first_pair, means_data, orders, pairs_data
 from reports.page_file import page_environment
@@ -54,8 +54,7 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
     home = overviews[first].anchor if overviews else ""
     rest: dict[str, Any] = {board.anchor: _evidence(board, site) for board in boards}
     views = {view.anchor: view for view in overviews}
-    errors = bool(site.error_analysis.lists)
-    settings = {view.anchor: _setting(view, by_anchor[view.anchor], home, errors=errors) for view in overviews}
+    settings = {view.anchor: _setting(view, by_anchor[view.anchor], home) for view in overviews}
     details: list[Any] = []
     drawings: list[str] = []
     for anchor, setting in settings.items():
@@ -122,10 +121,10 @@ def pictures_data(site: SiteView) -> dict[str, Any]:
 
 def packed_text(text: str) -> str:
     """Text as base64 of its zlib stream, which browsers unpack without a library."""
-    return base64.b64encode(zlib.compress(text.encode())).decode()
+    return base64.b64encode(zlib.compress(text.encode(), level=9)).decode()
 
 
-def _setting(view: OverviewView, board: AnyBoardView, home: str, *, errors: bool) -> dict[str, Any]:
+def _setting(view: OverviewView, board: AnyBoardView, home: str) -> dict[str, Any]:
     keys, names = list(view.names), list(view.table.datasets)
     stated = board.datasets if isinstance(board, BoardView) else ()
     overlap: dict[str, dict[str, Any]] = {
@@ -155,24 +154,30 @@ def _setting(view: OverviewView, board: AnyBoardView, home: str, *, errors: bool
         "means": {measure: means_data(view, measure) for measure in view.table.measures},
         "pairs": {measure: pairs_data(view.answers[measure].verdict, keys) for measure in view.table.measures},
         "answers": {
-            measure: _answer(view, measure, keys, names) | _map(view, board, measure, here, errors=errors)
+            measure: _answer(view, measure, keys, names) | _map(view, board, measure, here)
             for measure in view.table.measures
         },
     }
     if isinstance(board, BoardView):
         found |= {
-            "runs": [[view.table.array.runs(key, name) for name in names] for key in keys],
+            "runs": [
+                [[run and run[:SHOWN_DIGITS] for run in view.table.array.runs(key, name)] for name in names]
+                for key in keys
+            ],
             "reach": {measure: [_reach(board, key, measure, names) for key in keys] for measure in view.table.measures},
         }
     found["difficulty"] = _difficulty(board, names)
-    found["sections"] = _sections(view, board, here)
+    found["sections"] = _sections(view, board)
     return found
 
 
-def _map(view: OverviewView, board: AnyBoardView, measure: str, here: str, *, errors: bool) -> dict[str, str]:
+SHOWN_DIGITS = 6
+"""First digits of a run id that the page shows."""
+
+
+def _map(view: OverviewView, board: AnyBoardView, measure: str, here: str) -> dict[str, str]:
     """The map of a score as HTML, and what to take."""
     shown, environment = gain_map(view, measure), page_environment()
-    baseline = view.table.baseline
 
     def method(key: str) -> str:
         return f"method={quote(key, safe='')}{here}"
@@ -180,15 +185,10 @@ def _map(view: OverviewView, board: AnyBoardView, measure: str, here: str, *, er
     def dataset(name: str) -> str:
         return f"dataset={quote(name, safe='')}{here}"
 
-    def cell(row: MapRow, column: MapColumn) -> str:
-        if errors:
-            return f"look={'/'.join(quote(text, safe='') for text in (view.anchor, row.key, column.name))}"
-        return "" if baseline is not None else dataset(column.name)
-
     def marks(key: str) -> list[list[str]]:
         return badges(board.board.entry(key), board) if isinstance(board, BoardView) else []
 
-    drawn = map_html(environment, shown, MapLinks(method, dataset, cell, marks), view.anchor)
+    drawn = map_html(environment, shown, MapLinks(method, dataset, marks), view.anchor)
     return {"map": unbroken(drawn), "take": str(unbroken(take(view, measure)))}
 
 
@@ -202,12 +202,12 @@ def facts_line(view: OverviewView) -> str:
     return f"{source}{view.setting}, {view.backbone}"
 
 
-def _sections(view: OverviewView, board: AnyBoardView, here: str) -> dict[str, list[Part]]:
+def _sections(view: OverviewView, board: AnyBoardView) -> dict[str, list[Part]]:
     if isinstance(board, PublishedBoardView):
         return {"published_boards": published_parts(board)}
     return {
         "leaderboard": leaderboard_parts(board, view),
-        "head_to_head": pairs_parts(board, here),
+        "head_to_head": pairs_parts(board),
         "cost": cost_parts(board),
         "runs": runs_parts(board),
     }

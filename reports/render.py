@@ -40,6 +40,7 @@ SCRIPTS = (
     "fitting_tables",
     "copy_tables",
     "tables",
+    "pairs",
     "parts",
     "settings",
     "charts",

@@ -7,7 +7,7 @@ from bench.analysis import Candidate, MeanTest, best_method, classes_of, seen_da
 from bench.analysis import dataset_difficulty as difficulty
 from bench.papers import DatasetFacts
 from bench.score_texts import percent
-from reports._format import counted, interval, points, unsigned
+from reports._format import interval, points, unsigned
 from reports.charts.plot import linear_ticks
 from reports.map.classes import tone_of
 from reports.sentences import seen_mark
@@ -40,14 +40,12 @@ class MapCell:
         text: gain over zero-shot in points, or the score in per cent without zero-shot; an en dash without a score.
         tone: the class of colour, `l6` to `g6`; empty without a gain.
         score: in per cent, which is the place in the chart; None without one.
-        tip: the score with its interval and number of runs.
         gap: whether runs are missing.
     """
 
     text: str
     tone: str = ""
     score: float | None = None
-    tip: str = ""
     gap: bool = False
 
     @property
@@ -325,17 +323,16 @@ class _Rows:
         gap = not view.table.array.whole(key, dataset.name)
         if score is None:
             return MapCell("–", gap=gap)
-        tip = self._score_text(key, dataset.name, score)
         place = round(100 * score, 2)
         if view.table.baseline is None:
-            return MapCell(unsigned(score), "", place, tip, gap)
+            return MapCell(unsigned(score), "", place, gap)
         if key == view.table.baseline:
-            return MapCell("", "", place, tip, gap)
+            return MapCell("", "", place, gap)
         zero = view.table.mean(view.table.baseline, dataset.name, measure)
         if zero is None:
-            return MapCell("–", "", place, tip, gap)
+            return MapCell("–", "", place, gap)
         gain = round(score - zero, 4)
-        return MapCell(points(gain), tone_of(gain), place, tip, gap)
+        return MapCell(points(gain), tone_of(gain), place, gap)
 
     def _groups(self, key: str, *, known: bool) -> tuple[MapCell, ...]:
         """The mean gain on each group, or the mean score without zero-shot; without a number where runs are missing."""
@@ -354,14 +351,6 @@ class _Rows:
     def _time(self, spent: float) -> str:
         _, size, digits = self.unit
         return f"{spent / size:.{digits}f}" if spent else "0"
-
-    def _score_text(self, key: str, dataset: str, score: float) -> str:
-        view, runs = self.view, self.view.table.array.ids(key, dataset)
-        found = None if view.board is None else view.board.score(key, dataset, self.measure)
-        text = f"{percent(score)} %"
-        if found is not None and found.low is not None and found.high is not None:
-            text += f" (95 % interval {percent(found.low)} to {percent(found.high)})"
-        return f"{text}, {counted(len(runs), 'run')}" if runs else text
 
 
 def _moved(test: MeanTest | None, gain: float) -> tuple[float, float] | None:

@@ -8,7 +8,7 @@ from itertools import accumulate
 from jinja2 import Environment
 from markupsafe import Markup
 
-from reports.map.gain_map import GainMap, MapColumn, MapRow
+from reports.map.gain_map import GainMap
 from reports.map.marks import marks, side_of, strip
 
 SEVERAL, MANY = 12, 16
@@ -17,9 +17,7 @@ SEVERAL, MANY = 12, 16
 
 @dataclass(frozen=True)
 class MapLinks:
-    """Addresses within the page: of a method, a dataset and a cell.
-
-    A cell leads to what its method changed on its dataset; it is empty without predictions.
+    """Addresses within the page: of a method and a dataset.
 
     Args:
         badges: class, text and explanation of the marks beside the name of a method.
@@ -27,7 +25,6 @@ class MapLinks:
 
     method: Callable[[str], str]
     dataset: Callable[[str], str]
-    cell: Callable[[MapRow, MapColumn], str]
     badges: Callable[[str], Sequence[Sequence[str]]]
 
 

@@ -27,11 +27,10 @@ COLUMN_KINDS = (
     "tenths",  # a signed difference in 0.01 points, with one decimal
     "tint",  # like tenths, in its class of colour
     "link",  # a text, with its address
-    "pair",  # like tenths, with `[whether it has its class of colour, address]`
     "of",  # a number of a total: `[n, total]`
 )
-_ON_PAGE = {"pair": "linked"} | dict.fromkeys(("number", "word", "percent", "tenths", "tint", "of"), "number")
-"""The kinds that the page tells apart; other kinds stay."""
+_NUMBERS = ("number", "word", "percent", "tenths", "tint", "of")
+"""The kinds that are one on the page."""
 
 
 FIRST_ROWS = 25
@@ -49,7 +48,7 @@ class Column:
 
     def data(self) -> list[str]:
         """The column as JSON."""
-        return _trimmed([self.title, _ON_PAGE.get(self.kind, self.kind), self.hint, self.classes])
+        return _trimmed([self.title, "number" if self.kind in _NUMBERS else self.kind, self.hint, self.classes])
 
 
 @dataclass(frozen=True)
@@ -126,23 +125,13 @@ _Written = tuple[str, Any, str, Any]
 """Text, small line, class of colour, and what a cell is sorted by."""
 
 
-def _pair(value: int, more: Any) -> _Written:
-    coloured, address = more
-    return points(value / 10_000), address, _colour(value) if coloured else "", None
-
-
-def _colour(gain: int) -> str:
-    return f"c {tone_of(gain / 10_000)}"
-
-
 _WRITTEN: Mapping[str, Callable[[Any, Any], _Written]] = {
     "word": lambda value, more: (more, None, "", value),
     "number": lambda value, more: (str(value), more, "", None),
     "percent": lambda value, more: (f"{value / 100:.2f}", more, "", None),
     "pm": lambda value, more: (f"{value / 100:.2f}", None if more is None else reach_text(more), "", None),
     "tenths": lambda value, more: (points(value / 10_000), more, "", None),
-    "tint": lambda value, _: (points(value / 10_000), None, _colour(value), None),
-    "pair": _pair,
+    "tint": lambda value, _: (points(value / 10_000), None, f"c {tone_of(value / 10_000)}", None),
     "of": lambda value, more: (f"{value[0]}/{value[1]}", more, "", value[0]),
 }
 

@@ -14,11 +14,13 @@ from chromium import serious_findings
 
 from bench.papers import registered
 from bench.papers.published_numbers import published_difficulty, published_frame
+from bench.score_texts import percent
 from reports import render_site
 from reports._format import points
 from reports.map.gain_map import gain_map
 from reports.presenters.content import PageContent
 from reports.presenters.site import published_site, site_view
+from reports.tables.page_table import reach_text, whole_sides
 
 SCREENS = {320: 640, 390: 844, 768: 1024, 1024: 768, 1440: 900, 1920: 1080}
 """Heights of the screens by width."""
@@ -236,7 +238,11 @@ def test_the_first_screen_is_true_with_every_score_and_without_scripts(first, vi
     assert_chart(first, overview, "H", "apex", "zero_shot")
     shown_pages.choose(first, "#choose-measure", "new classes")
     assert_truth(first, overview, "new")
-    assert_chart(first, overview, "new", overview.answers["new"].leader, "zero_shot")
+    leader, dataset = overview.answers["new"].leader, gain_map(overview, "new").columns[0].name
+    assert_chart(first, overview, "new", leader, "zero_shot")
+    score = overview.board.score(leader, dataset, "new")
+    tip = first.run(f"document.querySelector('{ROWS} td.c').title")
+    assert tip == f"{percent(score.mean)} {reach_text(whole_sides(score))} %, 3 runs"
     first.scripts(False)
     first.open("about:blank")
     first.open(url)
