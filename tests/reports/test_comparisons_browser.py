@@ -7,9 +7,10 @@ from report_sample import catalogue, difficulty_frame, runs_frame
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 
-from bench.score_texts import score_text
+from bench.score_texts import percent
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
+from reports.tables.page_table import reach_text, whole_sides
 
 CELLS = """[...document.querySelectorAll('{} {} tr')].map((row) =>
     [...row.children].map((cell) => cell.innerText.replace('−', '-').split('\\n')))"""
@@ -49,7 +50,7 @@ def test_charts_of_shots_show_the_chosen_pair_with_intervals(page, view):
     bars = "[...document.querySelectorAll('figure[data-kind=shots] .a .pair > path:first-child')]"
     assert page.run(f"{bars}.every((bar) => bar.getAttribute('d').includes('V'))")
     value = board_of(view, 16).board.score("apex", "dtd", "H")
-    assert f"DTD, 16 shots: APEX {score_text(value.mean, value.low, value.high, 1)} %" in page.run(tips)
+    assert f"DTD, 16 shots: APEX {percent(value.mean)} {reach_text(whole_sides(value))} %" in page.run(tips)
     set_select(
         page, "choose-a", page.run("[...document.getElementById('choose-a').options].find(o => o.text === 'VPT').value")
     )
