@@ -274,14 +274,15 @@ def test_a_chart_tells_the_point_under_the_pointer_and_the_arrow_keys_walk_them(
     assert page.run(f"{tip}.hidden")
 
 
-@pytest.mark.parametrize("width", [320, 1400])
-@pytest.mark.parametrize("address", ["#method=apex", "#dataset=dtd"])
-def test_nothing_sticks_out_of_the_page(page, url, width, address):
+@pytest.mark.parametrize("width", [320, 768, 1400])
+@pytest.mark.parametrize("address", ["", "#method=apex", "#dataset=dtd"])
+def test_nothing_sticks_out_of_the_page_and_no_table_scrolls_sideways(page, url, width, address):
     page.size(width, 900)
     page.open("about:blank")
     page.open(url + address)
     open_folds(page)
     page.wait(f"document.documentElement.scrollWidth <= {width}")
+    page.wait("[...document.querySelectorAll('.scroll')].every((place) => place.scrollWidth <= place.clientWidth + 1)")
 
 
 def test_without_script_the_map_the_chart_and_the_provenance_are_there(page, url, view):
