@@ -317,7 +317,6 @@ class SiteView:
     catalogue: Catalogue = field(default_factory=Catalogue)
     newest_run: str | None = None
     n_runs: int = 0
-    n_failed: int = 0
     boards: tuple[BoardView, ...] = ()
     overviews: tuple[OverviewView, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()

@@ -111,7 +111,7 @@ def test_gaps_are_carried_over(site, board):
         ("maple", "sun397", 2, False),
     }
     assert (board.board.entry("maple").n, board.board.entry("maple").rankable) == (32, False)
-    assert (site.n_failed, board.board.complete) == (2, False)
+    assert not board.board.complete
 
 
 def test_difficulty_and_gains_lie_where_the_frames_say(site, board):
