@@ -20,7 +20,6 @@ from bench.analysis import (
 from bench.papers import DatasetFacts
 from bench.spec import learned_texts, shots_value
 from reports._format import brief, unbroken
-from reports.advice import take
 from reports.charts.svg_file import svg_file
 from reports.map.figure import map_svg
 from reports.map.gain_map import gain_map, letters
@@ -34,7 +33,7 @@ from reports.parts.leaderboard import badges, leaderboard_parts
 from reports.parts.part import Part, numbered, without_folds, without_pictures
 from reports.parts.published import published_parts, reproduction_parts, sources_parts
 from reports.parts.runs import runs_parts
-from reports.sentences import caveats, scope_link, seen_mark, small_print
+from reports.sentences import caveats, scope_link, seen_mark, small_print, take
 from reports.tables.page_table import whole_sides
 from reports.titles import SCORE_TITLES
 from reports.verdict_sentences import headline, known_lines

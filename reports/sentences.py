@@ -1,4 +1,4 @@
-"""What stands beside the headline: caveats, gains by difficulty, how much was measured, and what is missing."""
+"""What stands beside the headline: caveats, which method to take, gains by difficulty, and what is missing."""
 
 import math
 from collections import Counter
@@ -7,6 +7,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from bench.analysis import (
+    Certainty,
     H,
     HConvention,
     best_method,
@@ -16,7 +17,7 @@ from bench.analysis import (
 from bench.score_texts import percent
 from bench.spec import ALL_SHOTS, OTHER_MODELS
 from datasets_registry import SeenImages
-from reports._format import counted, join, plural, unsigned
+from reports._format import counted, join, plural, points, unsigned
 from reports.verdict_sentences import far_trainings, headline, known_lines
 from reports.views import OverviewView, SiteView
 
@@ -27,6 +28,27 @@ def caveats(view: OverviewView, measure: str) -> Markup:
     if reason := why_no_ranks(view.answers[measure].verdict):
         found.append(Markup.escape(reason))
     return Markup(" ").join(found)
+
+
+def take(view: OverviewView, measure: str) -> Markup:
+    """The answer below the table; empty without advice.
+
+    A method is advised if its gain on other datasets is clear and the choice lost on at most half of the left-out ones.
+    """
+    answer = view.answers[measure]
+    pick, verdict = answer.advice, answer.verdict
+    if pick is None:
+        return Markup("")
+    kind = "the other method" if pick.method == view.table.baseline else "the method"
+    left_out = (
+        f"On each dataset, {kind} that was best on the others gained {points(pick.gain)} on average and lost on "
+        f"{pick.below} of {pick.n}."
+    )
+    if pick.method != view.table.baseline and (
+        verdict.judgement_elsewhere.known is not Certainty.CLEAR or 2 * pick.below > pick.n
+    ):
+        return Markup("<b>No method is sure to gain elsewhere.</b> {}").format(left_out)
+    return Markup("<b>Take {}.</b> {}").format(view.names[pick.method], left_out)
 
 
 def seen_mark(seen: SeenImages) -> str:

@@ -7,18 +7,6 @@ from bench.analysis import dataset_difficulty
 from bench.spec import NOTHING_LEARNED, learned_texts, shots_text
 from datasets_registry import EvalProtocol
 
-MEASURE_TITLES = {"base": "Base", "new": "New", "open": "Open", "H": "H", "all": "Accuracy"}
-"""Headings of columns."""
-PANEL_TITLES = {
-    "base": "Base classes",
-    "new": "New classes",
-    "open-base": "Base images among all names",
-    "open-new": "New images among all names",
-    "open": "Open score",
-    "H": "Harmonic mean H",
-    "all": "All classes",
-}
-"""Titles of tables and charts of one measure."""
 SCORE_TITLES = {
     "base": "base classes",
     "new": "new classes",

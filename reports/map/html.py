@@ -9,7 +9,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from reports.map.gain_map import GainMap
-from reports.map.marks import marks, side_of, strip
+from reports.map.marks import marks, strip
 
 SEVERAL, MANY = 12, 16
 """Datasets from which the table needs a wide window for a column of each, and from which none is wide enough."""
@@ -40,7 +40,6 @@ def map_html(environment: Environment, shown: GainMap, links: MapLinks, anchor: 
         fits=_fits(len(shown.columns)),
         caption=caption(shown),
         dataset_marks=_dataset_marks,
-        side_of=side_of,
         strip=strip,
         breakable=breakable,
     )

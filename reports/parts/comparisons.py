@@ -53,11 +53,11 @@ def shots_parts(overview: OverviewView, related: Sequence[AnyBoardView]) -> list
     )
     parts = [heading(f"{overview.anchor}-by-shots", f"{', '.join(map(str, counts))} shots")]
     if len({frozenset(board.board.averaged) for board in boards}) > 1:
-        known = ", ".join(
-            f"{counted(len(board.averaged), 'dataset')} with {count}"
+        sizes = ", ".join(
+            f"{counted(len(board.board.averaged), 'dataset')} with {count}"
             for board, count in zip(boards, counts, strict=True)
         )
-        parts.append(paragraph(f"Means of different datasets are not comparable: {known} shots.", "missing"))
+        parts.append(paragraph(f"Means of different datasets are not comparable: {sizes} shots.", "missing"))
     drawings = [(measure, shots_svg(boards, overview, measure)) for measure in overview.table.measures]
     return [*parts, chart(f"{overview.anchor}-shots", "shots", caption, "", drawings)]
 

@@ -1,12 +1,11 @@
 """The cost of each method."""
 
-from bench.analysis import EntryCost
+from bench.analysis import EntryCost, measure_name
 from bench.score_texts import time_unit
 from reports._format import count, or_unknown, seconds
 from reports.charts.cost_chart import COST_AXES, cost_axes, cost_svg, cost_text
 from reports.parts.part import Part, chart, fold, paragraph, table
 from reports.tables.page_table import Column, Table, TableCell, cell, percent_cell
-from reports.titles import MEASURE_TITLES
 from reports.views import BoardView
 
 _COLOURS = "The two methods chosen above have colours; point at a mark to read its numbers."
@@ -47,7 +46,7 @@ def cost_parts(view: BoardView) -> list[Part]:
 def _cost_table(view: BoardView) -> Table:
     numbers = view.numbers
     costs = {entry.key: entry.cost for entry in view.board.entries}
-    columns = [Column("Method", "method"), Column(MEASURE_TITLES[view.board.measures[-1]], "percent")]
+    columns = [Column("Method", "method"), Column(measure_name(view.board.measures[-1]).title(), "percent")]
     axes = [axis for axis in COST_AXES if any(axis in point.costs for point in view.costs)]
     units = {axis: time_unit(point.costs.get(axis, 0) for point in view.costs) for axis in TIMES}
     for axis in axes:

@@ -14,7 +14,6 @@ from bench.analysis.measures import HConvention
 from bench.papers.claims import load_claims
 from bench.papers.published_numbers import published_difficulty, published_frame
 from reports import render_site
-from reports.advice import take
 from reports.page_data import facts_line
 from reports.parts.leaderboard import note_text
 from reports.presenters.content import PageContent
@@ -28,6 +27,7 @@ from reports.sentences import (
     missing_runs,
     scope_link,
     small_print,
+    take,
 )
 from reports.verdict_sentences import known_lines
 

@@ -208,7 +208,7 @@ def test_json_islands_cannot_end_their_element():
 
 def test_an_empty_database_gives_a_page_that_says_so(view, tmp_path):
     text = render_site(
-        replace(view, boards=(), overviews=(), n_runs=0, n_failed=0, newest_run=None), tmp_path / "a.html"
+        replace(view, boards=(), overviews=(), n_runs=0, newest_run=None), tmp_path / "a.html"
     ).read_text()
     assert "has no runs yet" in text
 

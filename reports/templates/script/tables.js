@@ -37,8 +37,7 @@ const cellHtml = (cell, kind, title, methods, isHead) => {
 const rowHtml = (table, index, methods) => {
   const kinds = table.columns.map(kindOf);
   const head = Math.max(0, kinds.indexOf("method"));
-  const cls = table.rowClasses ? table.rowClasses[index] : "";
-  return `<tr${cls ? ` class="${cls}"` : ""}>${table.rows[index].map((cell, at) => cellHtml(cell, kinds[at], table.columns[at][0], methods, at === head)).join("")}</tr>`;
+  return `<tr>${table.rows[index].map((cell, at) => cellHtml(cell, kinds[at], table.columns[at][0], methods, at === head)).join("")}</tr>`;
 };
 const tableTools = (table) => {
   let chips = "";

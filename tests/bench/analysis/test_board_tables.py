@@ -268,6 +268,8 @@ def test_the_command_writes_a_file_and_refuses_a_setting_without_runs(made, tmp_
     ],
 )
 def test_a_column_of_times_has_one_unit_unless_a_time_would_be_printed_as_zero(board, spent, texts):
-    costs = [replace(entry.cost, prepare_seconds=0, train_seconds=time) for entry, time in zip(board.entries, spent, strict=True)]
-    entries = tuple(replace(entry, cost=cost) for entry, cost in zip(board.entries, costs, strict=True))
+    entries = tuple(
+        replace(entry, cost=replace(entry.cost, prepare_seconds=0, train_seconds=time))
+        for entry, time in zip(board.entries, spent, strict=True)
+    )
     assert [row["training"] for row in exported(replace(board, entries=entries)).texts()] == texts

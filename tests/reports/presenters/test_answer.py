@@ -10,9 +10,9 @@ from report_sample import catalogue, difficulty_frame, runs_frame
 
 from bench.analysis.best_method import WORTHWHILE, Pick
 from reports._format import points
-from reports.advice import take
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
+from reports.sentences import take
 
 
 @pytest.fixture(scope="module")
