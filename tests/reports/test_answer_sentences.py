@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from report_sample import FIXTURES, catalogue, difficulty_frame, provenance_frame, runs_frame
+from report_sample import FIXTURES, catalogue, difficulty_frame, provenance_frame, runs_frame, sample_site
 
 from bench.analysis import board_rows, difficulty_trend
 from bench.analysis.measures import HConvention
@@ -16,8 +16,7 @@ from bench.papers.published_numbers import published_difficulty, published_frame
 from reports import render_site
 from reports.page_data import facts_line
 from reports.parts.leaderboard import note_text
-from reports.presenters.content import PageContent
-from reports.presenters.site import published_site, site_view
+from reports.presenters.site import published_site
 from reports.sentences import (
     answer_lines,
     caveats,
@@ -34,7 +33,7 @@ from reports.verdict_sentences import known_lines
 
 def overview_of(runs, difficulty=None):
     measured = difficulty_frame() if difficulty is None else difficulty
-    site = site_view(PageContent(runs, measured, catalogue(), package_version="0"))
+    site = sample_site(runs, measured)
     return site, site.overviews[0]
 
 
@@ -151,7 +150,7 @@ def test_published_numbers_have_no_interval_over_seeds():
 
 
 def test_nothing_is_said_of_no_runs():
-    site = site_view(PageContent(runs_frame().iloc[:0], difficulty_frame(), catalogue(), package_version="0"))
+    site = sample_site(runs_frame().iloc[:0])
     assert site.overviews == ()
 
 
@@ -166,9 +165,7 @@ def test_one_of_anything_is_singular(tmp_path):
     one = runs[(runs["method"] == "vpt") & (runs["dataset"] == "dtd") & (runs["seed"] == 1)]
     for chosen in (one, runs[runs["method"].isin(["vpt", "zero_shot"]) & (runs["dataset"] == "dtd")]):
         made = provenance_frame(chosen)
-        view = site_view(
-            PageContent(chosen, difficulty_frame(), catalogue(), package_version="0", claims=load_claims(), made=made)
-        )
+        view = sample_site(chosen, claims=load_claims(), made=made)
         text = visible(render_site(view, tmp_path / "a.html").read_text("utf-8"))
         assert "1 shot" in text
         assert re.findall(r"(?<![\d.,–-])1 (?:more )?\w+s\b(?<!class)(?<! is)(?<! has)", text) == []
@@ -202,7 +199,7 @@ SMALL = {  # what a page with little on it says, and the command that adds what 
 @pytest.mark.parametrize("name", SMALL)
 def test_every_page_says_what_is_there_and_which_command_adds_what_is_missing(runs, tmp_path, name):
     make, sentences = SMALL[name]
-    view = site_view(PageContent(make(runs), difficulty_frame(), catalogue(), package_version="0"))
+    view = sample_site(make(runs))
     text = visible(render_site(view, tmp_path / "a.html").read_text("utf-8"))
     for sentence in sentences:
         assert sentence in " ".join(text.split())
@@ -210,7 +207,7 @@ def test_every_page_says_what_is_there_and_which_command_adds_what_is_missing(ru
 
 def test_no_verdict_is_printed_for_an_untested_claim(tmp_path, runs):
     chosen = runs[runs["method"].isin(["zero_shot", "coop", "apex"])]
-    view = site_view(PageContent(chosen, difficulty_frame(), catalogue(), package_version="0", claims=load_claims()))
+    view = sample_site(chosen, claims=load_claims())
     untested = [result for result in view.claims if result.verdict == "not tested"]
     assert len(untested) > 3
     page = render_site(view, tmp_path / "a.html").read_text("utf-8")

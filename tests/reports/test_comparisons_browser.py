@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from report_sample import catalogue, difficulty_frame, runs_frame
+from report_sample import runs_frame, sample_site
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 
 from bench.score_texts import percent
-from reports.presenters.content import PageContent
-from reports.presenters.site import site_view
 from reports.tables.page_table import reach_text, whole_sides
 
 CELLS = """[...document.querySelectorAll('{} {} tr')].map((row) =>
@@ -20,7 +18,7 @@ ADDRESS = "decodeURIComponent(location.hash.slice(1))"
 @pytest.fixture(scope="module")
 def view():
     runs = runs_frame(protocols=("base-to-new",), shots=(1, 4, 16))
-    return site_view(PageContent(runs, difficulty_frame(), catalogue(), package_version="0"))
+    return sample_site(runs)
 
 
 def board_of(view, shots):

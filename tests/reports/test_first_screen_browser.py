@@ -6,7 +6,7 @@ import re
 
 import pandas as pd
 import pytest
-from report_sample import FIXTURES, catalogue, difficulty_frame, many_methods, runs_frame
+from report_sample import FIXTURES, catalogue, difficulty_frame, many_methods, runs_frame, sample_site
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 import shown_pages
@@ -27,22 +27,17 @@ SCREENS = {320: 640, 390: 844, 768: 1024, 1024: 768, 1440: 900, 1920: 1080}
 ROWS = ".map tbody tr[data-m]:not(.zero)"
 
 
-def view_of(runs, difficulty=None):
-    measured = difficulty_frame() if difficulty is None else difficulty
-    return site_view(PageContent(runs, measured, catalogue(), package_version="0"))
-
-
 def demo():
     runs = runs_frame()
     runs = runs.assign(recipe_name=runs["recipe_name"].where(runs["recipe_name"].isna(), "demo"))
     coop = runs[runs["method"] == "coop"]
     seen = coop.assign(method="external:Lab", run_id="lab" + coop["run_id"], uses='["validation labels"]', config="{}")
-    return view_of(pd.concat([runs, seen]))
+    return sample_site(pd.concat([runs, seen]))
 
 
 def many():
     with many_methods(26):
-        return view_of(runs_frame(protocols=("base-to-new",)))
+        return sample_site(runs_frame(protocols=("base-to-new",)))
 
 
 def wide():
@@ -62,10 +57,10 @@ BOARDS = {
     "demo with missing runs": demo,
     "published": lambda: published_site(published_frame(), published_difficulty(), registered(), package_version="0"),
     "25 methods": many,
-    "curve": lambda: view_of(runs_frame(protocols=("few-shot",), shots=(1, 4, 16))),
+    "curve": lambda: sample_site(runs_frame(protocols=("few-shot",), shots=(1, 4, 16))),
     "33 datasets": wide,
-    **{name: lambda name=name: view_of(FIXTURES[name](runs_frame())) for name in ("one method", "no zero-shot")},
-    "two methods": lambda: view_of(FIXTURES["two methods"](runs_frame())),
+    **{name: lambda name=name: sample_site(FIXTURES[name](runs_frame())) for name in ("one method", "no zero-shot")},
+    "two methods": lambda: sample_site(FIXTURES["two methods"](runs_frame())),
 }
 
 
@@ -85,7 +80,7 @@ def urls(tmp_path_factory):
 @pytest.fixture(scope="module")
 def view():
     runs = runs_frame(shots=(4, 16))
-    return view_of(runs[~runs["method"].isin(["cocoop", "maple"])])
+    return sample_site(runs[~runs["method"].isin(["cocoop", "maple"])])
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 from markupsafe import Markup
-from report_sample import FIXTURES, catalogue, difficulty_frame, runs_frame
+from report_sample import FIXTURES, catalogue, difficulty_frame, runs_frame, sample_site
 
 from bench.analysis import FEWEST_ELSEWHERE, Certainty
 from bench.papers.published_numbers import published_difficulty, published_frame
@@ -131,13 +131,13 @@ def check(site) -> int:
 
 @pytest.mark.parametrize("name", FIXTURES)
 def test_no_two_statements_of_a_sample_page_disagree(runs, name):
-    site = site_view(PageContent(FIXTURES[name](runs), difficulty_frame(), catalogue(), package_version="0"))
+    site = sample_site(FIXTURES[name](runs))
     assert check(site) >= 3
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_no_two_statements_of_a_random_board_disagree(runs, seed):
-    check(site_view(PageContent(random_runs(runs, seed), difficulty_frame(), catalogue(), package_version="0")))
+    check(sample_site(random_runs(runs, seed)))
 
 
 def test_no_two_statements_of_the_published_page_disagree():
