@@ -71,7 +71,7 @@ def shots_svg(boards: Sequence[BoardView], overview: OverviewView, measure: str,
     places = overview.answers[overview.table.measures[-1]].places
     datasets = sorted(overview.datasets, key=lambda facts: places.get(facts.name, math.inf))
     corners = [(0, 0), *map(_corner, range(len(datasets)))]
-    content = [(f"Mean {SCORE_TITLES[measure]}", _series(boards, partial(_mean, measure)))]
+    content = [(f"Mean {SCORE_TITLES[measure]}", _series(boards, partial(_score, measure, None)))]
     content += [(facts.title, _series(boards, partial(_score, measure, facts.name))) for facts in datasets]
     parts = [
         _drawn(_panel(title, corner, counts, series, large=not number), series, overview.table.baseline, pair)
@@ -102,11 +102,10 @@ def _series(boards: Sequence[BoardView], score: Callable[[BoardView, Entry], Est
     return [_Series(key, names[key], row) for key, row in rows.items() if any(value is not None for value in row)]
 
 
-def _mean(measure: str, board: BoardView, entry: Entry) -> Estimate | None:
-    return board.board.average(entry.key, measure) if entry.complete else None
-
-
-def _score(measure: str, dataset: str, board: BoardView, entry: Entry) -> Estimate | None:
+def _score(measure: str, dataset: str | None, board: BoardView, entry: Entry) -> Estimate | None:
+    """The score on a dataset, or the mean of a complete entry."""
+    if dataset is None:
+        return board.board.average(entry.key, measure) if entry.complete else None
     return board.board.score(entry.key, dataset, measure) if dataset in board.board.datasets else None
 
 

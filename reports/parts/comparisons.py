@@ -68,20 +68,19 @@ def with_other_shots(setting: Mapping[str, Any], settings: Mapping[str, Any]) ->
     For an incomplete setting, this is the view that compares the runs that its methods have in common. A setting with
     all training images is returned alone.
     """
-    if not setting["facets"][2].isdecimal():
+
+    def apart_from_shots(some: Mapping[str, Any]) -> tuple[str, ...]:
+        backbone, protocol, _, draw, _ = some["facets"]
+        return backbone, protocol, draw
+
+    shots = setting["facets"][2]
+    if not shots.isdecimal():
         return [setting]
-    same = [
+    alike = [
         other
         for other in settings.values()
-        if other is setting
-        or (
-            _but_shots(other) == _but_shots(setting)
-            and not other["whole"]
-            and other["facets"][2] not in (setting["facets"][2], "all")
-        )
+        if apart_from_shots(other) == apart_from_shots(setting)
+        and not other["whole"]
+        and other["facets"][2] not in (shots, "all")
     ]
-    return sorted(same, key=lambda other: int(other["facets"][2]))
-
-
-def _but_shots(setting: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(facet for place, facet in enumerate(setting["facets"]) if place not in (2, 4))
+    return sorted([setting, *alike], key=lambda other: int(other["facets"][2]))

@@ -86,7 +86,7 @@ def _tuning(cost: EntryCost | None) -> TableCell:
     return cell(_short(cost.candidate_evaluations), text, tip, "" if cost.candidate_evaluations else "faint")
 
 
-def _short(number: float, digits: int = 4) -> float | int:
-    """A number with that many significant digits."""
-    found = float(f"{number:.{digits}g}")
-    return int(found) if found == int(found) else found
+def _short(number: float) -> float | int:
+    """A number with four significant digits."""
+    rounded = float(f"{number:.4g}")
+    return int(rounded) if rounded.is_integer() else rounded
