@@ -1,6 +1,8 @@
 """Scores, differences and times as texts. A negative number has a typographic minus, `−1.2`."""
 
 import math
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 
 def percent(fraction: float, digits: int = 2) -> str:
@@ -79,6 +81,10 @@ def points_interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"{points(low)} to {points(high)}"
 
 
+NO_TIME = 0.005
+"""Seconds below which a time is printed as 0 s."""
+
+
 def seconds(number: float) -> str:
     """A duration: 0.12 s, 6.0 s, 34 s, 5.2 min, 1.4 h; 0 s below 5 ms.
 
@@ -86,10 +92,40 @@ def seconds(number: float) -> str:
         >>> seconds(0.001), seconds(0.1), seconds(9.96), seconds(9000)
         ('0 s', '0.10 s', '10 s', '2.5 h')
     """
-    if number < 0.005:
+    if number < NO_TIME:
         return "0 s"
     if number < 9.95:
         return f"{number:#.2g} s"
     if number < 120:
         return f"{number:.0f} s"
     return f"{number / 60:.1f} min" if number < 7200 else f"{number / 3600:.1f} h"
+
+
+@dataclass(frozen=True)
+class TimeUnit:
+    """The unit of a column of times, its length in seconds, and the decimals that the smallest time needs."""
+
+    name: str
+    size: float
+    digits: int
+
+    def number(self, spent: float) -> str:
+        """A time in seconds as a number of this unit; nothing spent has no decimals."""
+        return f"{spent / self.size:.{self.digits}f}" if spent else "0"
+
+
+def time_unit(spent: Iterable[float]) -> TimeUnit:
+    """The unit that fits the longest of some times in seconds; zeros do not count.
+
+    Example:
+        >>> time_unit([0.6, 1.8]), time_unit([90, 0, 900])
+        (TimeUnit(name='s', size=1.0, digits=2), TimeUnit(name='min', size=60.0, digits=1))
+        >>> time_unit([90, 900]).number(30)
+        '0.5'
+    """
+    times = [time for time in spent if time]
+    name, size = next(
+        (unit for unit in (("h", 3600.0), ("min", 60.0)) if max(times, default=0) >= 2 * unit[1]), ("s", 1.0)
+    )
+    least = min(times, default=size * 10) / size
+    return TimeUnit(name, size, 0 if least >= 10 else 1 if least >= 1 else 2)

@@ -79,5 +79,5 @@ def with_code(text: str) -> Markup:
     return Markup("").join(Markup("<code>{}</code>").format(part) if at % 2 else part for at, part in enumerate(parts))
 
 
-FILTERS = (signed_points, counted, unbroken, with_code)
+FILTERS = (signed_points, counted, with_code)
 """Filters of the templates."""

@@ -20,10 +20,9 @@ from bench.analysis import (
 from bench.papers import DatasetFacts
 from bench.spec import learned_texts, shots_value
 from reports._format import brief, unbroken
-from reports.advice import take
 from reports.charts.svg_file import svg_file
 from reports.map.figure import map_svg
-from reports.map.gain_map import MapColumn, MapRow, gain_map, letters
+from reports.map.gain_map import gain_map, letters
 from reports.map.html import MapLinks, map_html
 from reports.map.pairs import first_pair, means_data, orders, pairs_data
 from reports.page_file import page_environment
@@ -34,10 +33,10 @@ from reports.parts.leaderboard import badges, leaderboard_parts
 from reports.parts.part import Part, numbered, without_folds, without_pictures
 from reports.parts.published import published_parts, reproduction_parts, sources_parts
 from reports.parts.runs import runs_parts
-from reports.sentences import caveats, scope_link, seen_mark, small_print
+from reports.sentences import caveats, scope_link, seen_mark, small_print, take
 from reports.tables.page_table import whole_sides
 from reports.titles import SCORE_TITLES
-from reports.verdict_sentences import claim, known_lines
+from reports.verdict_sentences import headline, known_lines
 from reports.views import AnyBoardView, BoardView, OverviewView, PublishedBoardView, SiteView
 
 
@@ -54,8 +53,7 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
     home = overviews[first].anchor if overviews else ""
     rest: dict[str, Any] = {board.anchor: _evidence(board, site) for board in boards}
     views = {view.anchor: view for view in overviews}
-    errors = bool(site.error_analysis.lists)
-    settings = {view.anchor: _setting(view, by_anchor[view.anchor], home, errors=errors) for view in overviews}
+    settings = {view.anchor: _setting(view, by_anchor[view.anchor], home) for view in overviews}
     details: list[Any] = []
     drawings: list[str] = []
     for anchor, setting in settings.items():
@@ -122,10 +120,10 @@ def pictures_data(site: SiteView) -> dict[str, Any]:
 
 def packed_text(text: str) -> str:
     """Text as base64 of its zlib stream, which browsers unpack without a library."""
-    return base64.b64encode(zlib.compress(text.encode())).decode()
+    return base64.b64encode(zlib.compress(text.encode(), level=9)).decode()
 
 
-def _setting(view: OverviewView, board: AnyBoardView, home: str, *, errors: bool) -> dict[str, Any]:
+def _setting(view: OverviewView, board: AnyBoardView, home: str) -> dict[str, Any]:
     keys, names = list(view.names), list(view.table.datasets)
     stated = board.datasets if isinstance(board, BoardView) else ()
     overlap: dict[str, dict[str, Any]] = {
@@ -155,24 +153,30 @@ def _setting(view: OverviewView, board: AnyBoardView, home: str, *, errors: bool
         "means": {measure: means_data(view, measure) for measure in view.table.measures},
         "pairs": {measure: pairs_data(view.answers[measure].verdict, keys) for measure in view.table.measures},
         "answers": {
-            measure: _answer(view, measure, keys, names) | _map(view, board, measure, here, errors=errors)
+            measure: _answer(view, measure, keys, names) | _map(view, board, measure, here)
             for measure in view.table.measures
         },
     }
     if isinstance(board, BoardView):
         found |= {
-            "runs": [[view.table.array.runs(key, name) for name in names] for key in keys],
+            "runs": [
+                [[run and run[:SHOWN_DIGITS] for run in view.table.array.runs(key, name)] for name in names]
+                for key in keys
+            ],
             "reach": {measure: [_reach(board, key, measure, names) for key in keys] for measure in view.table.measures},
         }
     found["difficulty"] = _difficulty(board, names)
-    found["sections"] = _sections(view, board, here)
+    found["sections"] = _sections(view, board)
     return found
 
 
-def _map(view: OverviewView, board: AnyBoardView, measure: str, here: str, *, errors: bool) -> dict[str, str]:
+SHOWN_DIGITS = 6
+"""First digits of a run id that the page shows."""
+
+
+def _map(view: OverviewView, board: AnyBoardView, measure: str, here: str) -> dict[str, str]:
     """The map of a score as HTML, and what to take."""
     shown, environment = gain_map(view, measure), page_environment()
-    baseline = view.table.baseline
 
     def method(key: str) -> str:
         return f"method={quote(key, safe='')}{here}"
@@ -180,15 +184,10 @@ def _map(view: OverviewView, board: AnyBoardView, measure: str, here: str, *, er
     def dataset(name: str) -> str:
         return f"dataset={quote(name, safe='')}{here}"
 
-    def cell(row: MapRow, column: MapColumn) -> str:
-        if errors:
-            return f"look={'/'.join(quote(text, safe='') for text in (view.anchor, row.key, column.name))}"
-        return "" if baseline is not None else dataset(column.name)
-
     def marks(key: str) -> list[list[str]]:
         return badges(board.board.entry(key), board) if isinstance(board, BoardView) else []
 
-    drawn = map_html(environment, shown, MapLinks(method, dataset, cell, marks), view.anchor)
+    drawn = map_html(environment, shown, MapLinks(method, dataset, marks), view.anchor)
     return {"map": unbroken(drawn), "take": str(unbroken(take(view, measure)))}
 
 
@@ -202,12 +201,12 @@ def facts_line(view: OverviewView) -> str:
     return f"{source}{view.setting}, {view.backbone}"
 
 
-def _sections(view: OverviewView, board: AnyBoardView, here: str) -> dict[str, list[Part]]:
+def _sections(view: OverviewView, board: AnyBoardView) -> dict[str, list[Part]]:
     if isinstance(board, PublishedBoardView):
         return {"published_boards": published_parts(board)}
     return {
         "leaderboard": leaderboard_parts(board, view),
-        "head_to_head": pairs_parts(board, here),
+        "head_to_head": pairs_parts(board),
         "cost": cost_parts(board),
         "runs": runs_parts(board),
     }
@@ -320,7 +319,7 @@ def _answer(view: OverviewView, measure: str, keys: Sequence[str], names: Sequen
     split = classes_of(measure)
     a, _ = first_pair(view, found)
     return {
-        "headline": unbroken(claim(view, measure)),
+        "headline": unbroken(headline(view, measure).claim),
         "known": str(unbroken(known_lines(view, measure))),
         "caveats": str(unbroken(caveats(view, measure)) + scope_link(view)),
         "small": str(unbroken(small_print(view, measure))),

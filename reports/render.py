@@ -29,7 +29,7 @@ from reports.sentences import (
     first_shown,
     missing_runs,
 )
-from reports.titles import PANEL_TITLES, PART_TITLES, PUBLISHED_SECTIONS, SECTIONS, Section
+from reports.titles import PART_TITLES, PUBLISHED_SECTIONS, SECTIONS, Section
 from reports.views import SiteView
 
 STYLES = ("tokens", "page", "tables", "map", "charts", "first_screen", "narrow", "pages", "error_analysis", "media")
@@ -40,6 +40,7 @@ SCRIPTS = (
     "fitting_tables",
     "copy_tables",
     "tables",
+    "pairs",
     "parts",
     "settings",
     "charts",
@@ -107,7 +108,6 @@ def render_site(site: SiteView, out: Path, *, force: bool = False) -> Path:
         pictures=json_island(pictures_data(site)),
         style=Markup(STYLE_NOTES.sub("", _style(environment))),
         script=_without_comments(_sources(environment, "script/{}.js", SCRIPTS)),
-        panel_titles=PANEL_TITLES,
         part_titles=PART_TITLES | {part.name: part.title for part in site.added},
     )
     return write_output(out, page.encode(), force=force)

@@ -1,4 +1,4 @@
-"""What stands beside the headline: caveats, gains by difficulty, how much was measured, and what is missing."""
+"""What stands beside the headline: caveats, which method to take, gains by difficulty, and what is missing."""
 
 import math
 from collections import Counter
@@ -7,6 +7,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from bench.analysis import (
+    Certainty,
     H,
     HConvention,
     best_method,
@@ -16,17 +17,36 @@ from bench.analysis import (
 from bench.score_texts import percent
 from bench.spec import ALL_SHOTS, OTHER_MODELS
 from datasets_registry import SeenImages
-from reports._format import counted, join, plural, unsigned
+from reports._format import counted, join, plural, points, unsigned
 from reports.verdict_sentences import far_trainings, headline, known_lines
 from reports.views import OverviewView, SiteView
 
 
 def caveats(view: OverviewView, measure: str) -> Markup:
     """What changes the reading of the headline: shared runs, and too few seeds."""
-    found = list(_compared_on(view))
-    if reason := why_no_ranks(view.answers[measure].verdict):
-        found.append(Markup.escape(reason))
-    return Markup(" ").join(found)
+    texts = (_compared_on(view), why_no_ranks(view.answers[measure].verdict))
+    return Markup(" ").join(Markup.escape(text) for text in texts if text)
+
+
+def take(view: OverviewView, measure: str) -> Markup:
+    """The answer below the table; empty without advice.
+
+    A method is advised if its gain on other datasets is clear and the choice lost on at most half of the left-out ones.
+    """
+    answer = view.answers[measure]
+    pick, verdict = answer.advice, answer.verdict
+    if pick is None:
+        return Markup("")
+    kind = "the other method" if pick.method == view.table.baseline else "the method"
+    left_out = (
+        f"On each dataset, {kind} that was best on the others gained {points(pick.gain)} on average and lost on "
+        f"{pick.below} of {pick.n}."
+    )
+    if pick.method != view.table.baseline and (
+        verdict.judgement_elsewhere.known is not Certainty.CLEAR or 2 * pick.below > pick.n
+    ):
+        return Markup("<b>No method is sure to gain elsewhere.</b> {}").format(left_out)
+    return Markup("<b>Take {}.</b> {}").format(view.names[pick.method], left_out)
 
 
 def seen_mark(seen: SeenImages) -> str:
@@ -37,9 +57,13 @@ def seen_mark(seen: SeenImages) -> str:
 def answer_lines(view: OverviewView) -> list[str]:
     """The sentences of the first screen and what is missing as plain lines, by the measure that orders the methods."""
     measure = view.table.measures[-1]
-    known = known_lines(view, measure)
-    first = headline(view, measure).partition("\n")[0] if known else headline(view, measure).replace("\n", " ")
-    lines = [Markup.escape(first), known, caveats(view, measure), small_print(view, measure), missing_runs(view)]
+    lines = [
+        Markup.escape(headline(view, measure).sentence),
+        known_lines(view, measure),
+        caveats(view, measure),
+        small_print(view, measure),
+        missing_runs(view),
+    ]
     with_backticks = [str(line).replace("<code>", "`").replace("</code>", "`") for line in lines if line]
     return [Markup(line).striptags() for line in with_backticks]
 
@@ -47,12 +71,11 @@ def answer_lines(view: OverviewView) -> list[str]:
 def small_print(view: OverviewView, measure: str) -> Markup:
     """The trend with difficulty, what these runs can tell, trainings that stand apart, and the remarks."""
     answer = view.answers[measure]
-    told = answer.verdict
-    said = [far_trainings(view, told)]
+    texts = [far_trainings(view, answer.verdict)]
     if not view.seeds:
         alike = "; only equal inputs are ranked" if view.has_others else ""
-        said.append(f"{counted(len(view.names), 'method')}, one published value each, no costs{alike}.")
-    beside = [Markup.escape(text) for text in said if text]
+        texts.append(f"{counted(len(view.names), 'method')}, one published value each, no costs{alike}.")
+    beside = [Markup.escape(text) for text in texts if text]
     return Markup(" ").join(filter(None, [*_trend(view, answer), *beside, remarks(view, measure)]))
 
 
@@ -70,7 +93,7 @@ def remarks(view: OverviewView, measure: str) -> Markup:
     return Markup(" ").join(Markup.escape(part) for part in [*parts, *_to_add(view, view.answers[measure])])
 
 
-def _to_add(view: OverviewView, found: best_method.Answer) -> list[Markup]:
+def _to_add(view: OverviewView, answer: best_method.Answer) -> list[Markup]:
     """What a small set of runs lacks, and the command that adds it; nothing for published numbers."""
     if not view.seeds:
         return []
@@ -80,17 +103,17 @@ def _to_add(view: OverviewView, found: best_method.Answer) -> list[Markup]:
         return [Markup(_NOT_CLIPS)]
     lacks = []
     if len(view.names) == 1:
-        known = [entry.method for entry in view.board.entries] if view.board is not None else []
-        both = ",".join([*known, "coop" if view.table.baseline else "zero_shot"])
+        methods = [entry.method for entry in view.board.entries] if view.board is not None else []
+        both = ",".join([*methods, "coop" if view.table.baseline else "zero_shot"])
         lacks.append(("A comparison needs a second method", f"-m {both}", ""))
     elif view.table.baseline is None:
         lacks.append(("Gains need zero-shot CLIP", "-m zero_shot", ""))
-    elif found.leader is None:
+    elif answer.leader is None:
         lacks.append(("A comparison needs the missing runs", "", "with the same options as before"))
     if len(view.datasets) == 1:
         lacks.append(("What holds on other datasets needs more of them", "-d DATASET", ""))
     text = Markup("{}: <code>etl-bench run{}</code>{}.")
-    return [text.format(what, option and f" {option} ...", where and f" {where}") for what, option, where in lacks]
+    return [text.format(need, option and f" {option} ...", how and f" {how}") for need, option, how in lacks]
 
 
 def first_shown(site: SiteView) -> int:
@@ -152,31 +175,35 @@ def failed_runs(view: OverviewView) -> Markup:
     )
 
 
-def _compared_on(view: OverviewView) -> list[Markup]:
-    """What is compared where less than half of the methods have everything; nothing otherwise."""
+def _compared_on(view: OverviewView) -> str:
+    """What is compared where less than half of the methods have everything; empty otherwise."""
     board = view.board
     if board is None or board.common is None:
-        return []
+        return ""
     grid = f"{counted(len(board.averaged), 'dataset')} and {counted(len(board.seeds), 'seed')}"
     methods, n = len(board.common.entries), len(board.common.without)
     if not n:
-        return [Markup.escape(f"Compared on the {grid} that all {methods} methods have.")]
+        return f"Compared on the {grid} that all {methods} methods have."
     first = [view.names[key] for key in board.common.without[:NAMED_IN_SENTENCE]]
     names = join([*first, *([counted(n - NAMED_IN_SENTENCE, "more method")] if n > NAMED_IN_SENTENCE else [])])
-    return [
-        Markup.escape(
-            f"Compared on the {grid} that {methods} of {methods + n} methods have: {names} "
-            f"{plural(n, 'lacks', 'lack')} some of these runs."
-        )
-    ]
+    lacks = f"{names} {plural(n, 'lacks', 'lack')} some of these runs."
+    return f"Compared on the {grid} that {methods} of {methods + n} methods have: {lacks}"
 
 
-def _trend(view: OverviewView, found: best_method.Answer) -> list[Markup]:
-    """One conclusion from the line over all datasets, and what chance adds on hard ones."""
-    if found.groups is None:
+def _trend(view: OverviewView, answer: best_method.Answer) -> list[Markup]:
+    """What the line over all datasets shows, with the dataset that carries it, and what chance adds on hard ones."""
+    if answer.groups is None:
         return []
-    said = trend_text(view, found.groups.trend)
-    return [Markup.escape(f"{said[0].upper()}{said[1:]}."), *_by_chance(found.groups)]
+    trend = answer.groups.trend
+    if trend is None:
+        text = "No trend is shown"
+    elif trend.verdict not in difficulty_trend.SIGNIFICANT:
+        text = "It is not clear that the gain changes with difficulty"
+    else:
+        titles = {dataset.name: dataset.title for dataset in view.datasets}
+        carried = f"; without {titles.get(trend.carrier, trend.carrier)} that is not clear" if trend.carrier else ""
+        text = f"The gain {trend.verdict} with difficulty ({counted(trend.n, 'dataset')}){carried}"
+    return [Markup.escape(f"{text}."), *_by_chance(answer.groups)]
 
 
 WORTH_SAYING = 0.003
@@ -193,14 +220,3 @@ def _by_chance(part: best_method.GroupGains) -> list[Markup]:
         "chance: a dataset on which zero-shot CLIP is low by chance counts as harder."
     )
     return [Markup.escape(text)]
-
-
-def trend_text(view: OverviewView, trend: difficulty_trend.Trend | None) -> str:
-    """What the line over all datasets shows, with its number of datasets, and the dataset that carries it."""
-    if trend is None:
-        return "no trend is shown"
-    if trend.verdict not in difficulty_trend.SIGNIFICANT:
-        return "it is not clear that the gain changes with difficulty"
-    titles = {dataset.name: dataset.title for dataset in view.datasets}
-    carried = f"; without {titles.get(trend.carrier, trend.carrier)} that is not clear" if trend.carrier else ""
-    return f"the gain {trend.verdict} with difficulty ({counted(trend.n, 'dataset')}){carried}"

@@ -7,18 +7,6 @@ from bench.analysis import dataset_difficulty
 from bench.spec import NOTHING_LEARNED, learned_texts, shots_text
 from datasets_registry import EvalProtocol
 
-MEASURE_TITLES = {"base": "Base", "new": "New", "open": "Open", "H": "H", "all": "Accuracy"}
-"""Headings of columns."""
-PANEL_TITLES = {
-    "base": "Base classes",
-    "new": "New classes",
-    "open-base": "Base images among all names",
-    "open-new": "New images among all names",
-    "open": "Open score",
-    "H": "Harmonic mean H",
-    "all": "All classes",
-}
-"""Titles of tables and charts of one measure."""
 SCORE_TITLES = {
     "base": "base classes",
     "new": "new classes",
@@ -96,33 +84,21 @@ class Section:
     """A section of the page.
 
     Args:
-        fact: what it has, below its link.
         parts: names of what it shows (`reports.parts`, and `sections/NAME.html.j2` if there is one), in order.
     """
 
     name: str
     title: str
-    fact: str
     parts: tuple[str, ...]
 
 
 SECTIONS = (
-    Section(
-        "leaderboard",
-        "All scores",
-        "every score with its interval",
-        ("leaderboard", "head_to_head"),
-    ),
-    Section("cost", "Cost", "time, parameters, memory", ("cost",)),
-    Section("claims", "Claims", "of the APEX paper", ("claims",)),
-    Section(
-        "changes",
-        "What changed",
-        "images fixed and broken",
-        ("error_analysis",),
-    ),
-    Section("papers", "Papers", "printed numbers and ours", ("published",)),
-    Section("about", "About", "recipes, versions, missing runs", ("runs",)),
+    Section("leaderboard", "All scores", ("leaderboard", "head_to_head")),
+    Section("cost", "Cost", ("cost",)),
+    Section("claims", "Claims", ("claims",)),
+    Section("changes", "What changed", ("error_analysis",)),
+    Section("papers", "Papers", ("published",)),
+    Section("about", "About", ("runs",)),
 )
 PART_TITLES = {
     "head_to_head": "Head to head",
@@ -133,17 +109,7 @@ PART_TITLES = {
 """Titles of the parts within a section; the first part has that of its section, if it has its name."""
 
 PUBLISHED_SECTIONS = (
-    Section(
-        "published_boards",
-        "All scores",
-        "every row",
-        ("published_boards",),
-    ),
-    Section(
-        "published_sources",
-        "Sources",
-        "papers and tables",
-        ("published_sources",),
-    ),
+    Section("published_boards", "All scores", ("published_boards",)),
+    Section("published_sources", "Sources", ("published_sources",)),
 )
 """Sections of the page of published numbers."""

@@ -64,11 +64,6 @@ class BoardView:
         return self.verdicts[self.board.measures[-1]]
 
     @property
-    def averaged(self) -> tuple[DatasetFacts, ...]:
-        """The datasets that averages include: all but the source."""
-        return tuple(dataset for dataset in self.datasets if dataset.name != self.board.setting.source)
-
-    @property
     def heading(self) -> str:
         """Protocol, source, shots and what else the methods learn from."""
         setting = self.board.setting
@@ -112,11 +107,6 @@ class PublishedBoardView:
         return tuple(self.catalogue.dataset(name) for name in self.board.datasets)
 
     @property
-    def averaged(self) -> tuple[DatasetFacts, ...]:
-        """The datasets that averages include: all."""
-        return self.datasets
-
-    @property
     def heading(self) -> str:
         """Protocol and shots."""
         return setting_title(self.board.protocol, self.board.shots)
@@ -125,16 +115,6 @@ class PublishedBoardView:
     def protocol_title(self) -> str:
         """The protocol."""
         return protocol_title(self.board.protocol)
-
-    def entry_name(self, key: str) -> str:
-        """Title of a row by its key, with the numbers of its first tables."""
-        row = next(row for row in self.board.rows if row.key == key)
-        more = " …" if len(row.sources) > 3 else ""
-        return f"{self.catalogue.row_title(row.method, row.label)} [{', '.join(map(str, row.sources[:3]))}{more}]"
-
-    def dataset_title(self, name: str) -> str:
-        """Title of a dataset by its name."""
-        return self.catalogue.dataset(name).title
 
 
 AnyBoardView = BoardView | PublishedBoardView
@@ -317,7 +297,6 @@ class SiteView:
     catalogue: Catalogue = field(default_factory=Catalogue)
     newest_run: str | None = None
     n_runs: int = 0
-    n_failed: int = 0
     boards: tuple[BoardView, ...] = ()
     overviews: tuple[OverviewView, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()

@@ -1,7 +1,7 @@
 """The leaderboard as a table: one row per entry, or per entry, dataset and measure. Pure."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -14,7 +14,7 @@ from bench.analysis.measures import ALL, HARMONIC, OPEN, H, HConvention
 from bench.analysis.seen_datasets import published_overlap
 from bench.analysis.statistics.intervals import Estimate
 from bench.analysis.verdict import Verdict, board_verdict, why_no_ranks
-from bench.score_texts import percent, seconds
+from bench.score_texts import NO_TIME, percent, seconds, time_unit
 from bench.spec import DEMO_RECIPE
 from bench.table import Column, Mark, Row, Score, Table
 from datasets_registry import EvalProtocol
@@ -172,8 +172,8 @@ def _columns(board: Leaderboard, verdicts: Mapping[str, Verdict], *, costs: bool
         training = "test time" if board.setting.protocol == EvalProtocol.TEST_TIME else "training"
         columns += [
             Column("parameters", lambda row: row["trainable_parameters"], in_papers=False),
-            Column(training, lambda row: _time(row, "own_seconds"), in_papers=False),
-            Column("shared features", lambda row: _time(row, "shared_seconds"), in_papers=False),
+            Column(training, _times(board, "own_seconds"), in_papers=False),
+            Column("shared features", _times(board, "shared_seconds"), in_papers=False),
         ]
     return columns
 
@@ -182,11 +182,22 @@ def _marked_title(row: Row) -> str:
     return f"{row['title']}{STALE if row['stale'] else ''}{IMPORTED if row['imported'] else ''}"
 
 
-def _time(row: Row, name: str) -> object:
-    """Seconds as text; for runs on several devices the word for that."""
-    if row[name] is not None:
-        return seconds(row[name])
-    return row["device"] if row["own_seconds"] is None else "unknown"
+def _times(board: Leaderboard, name: str) -> Callable[[Row], object]:
+    """Writes a cost in seconds with one unit in all rows, but with that of each row where the least would be 0.00.
+
+    For runs on several devices it is the word for that.
+    """
+    spent = [time for entry in board.entries if (time := getattr(entry.cost, name, None)) and time >= NO_TIME]
+    unit = time_unit(spent)
+    is_one = min(spent, default=0) >= NO_TIME * unit.size
+
+    def text(row: Row) -> object:
+        if row[name] is None:
+            return row["device"] if row["own_seconds"] is None else "unknown"
+        is_shared = is_one and row[name] >= NO_TIME
+        return f"{unit.number(row[name])} {unit.name}" if is_shared else seconds(row[name])
+
+    return text
 
 
 def _marks(verdict: Verdict) -> Mapping[str, Mark]:

@@ -1,5 +1,6 @@
 """Accuracy against the number of training images per class: the mean, and every dataset."""
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,6 @@ from reports.charts.svg_drawing import (
     LINE,
     SOFT,
     Pair,
-    curve,
     group,
     mark,
     name,
@@ -27,6 +27,7 @@ from reports.charts.svg_drawing import (
     svg,
     text,
 )  # fmt: skip
+from reports.tables.page_table import whole, whole_sides
 from reports.titles import SCORE_TITLES
 from reports.views import BoardView, OverviewView
 
@@ -70,7 +71,7 @@ def shots_svg(boards: Sequence[BoardView], overview: OverviewView, measure: str,
     places = overview.answers[overview.table.measures[-1]].places
     datasets = sorted(overview.datasets, key=lambda facts: places.get(facts.name, math.inf))
     corners = [(0, 0), *map(_corner, range(len(datasets)))]
-    content = [(f"Mean {SCORE_TITLES[measure]}", _series(boards, partial(_mean, measure)))]
+    content = [(f"Mean {SCORE_TITLES[measure]}", _series(boards, partial(_score, measure, None)))]
     content += [(facts.title, _series(boards, partial(_score, measure, facts.name))) for facts in datasets]
     parts = [
         _drawn(_panel(title, corner, counts, series, large=not number), series, overview.table.baseline, pair)
@@ -101,11 +102,10 @@ def _series(boards: Sequence[BoardView], score: Callable[[BoardView, Entry], Est
     return [_Series(key, names[key], row) for key, row in rows.items() if any(value is not None for value in row)]
 
 
-def _mean(measure: str, board: BoardView, entry: Entry) -> Estimate | None:
-    return board.board.average(entry.key, measure) if entry.complete else None
-
-
-def _score(measure: str, dataset: str, board: BoardView, entry: Entry) -> Estimate | None:
+def _score(measure: str, dataset: str | None, board: BoardView, entry: Entry) -> Estimate | None:
+    """The score on a dataset, or the mean of a complete entry."""
+    if dataset is None:
+        return board.board.average(entry.key, measure) if entry.complete else None
     return board.board.score(entry.key, dataset, measure) if dataset in board.board.datasets else None
 
 
@@ -143,7 +143,9 @@ def _drawn(panel: _Panel, series: Sequence[_Series], zero: str | None, pair: Pai
     for key in order:
         drawn = _level(panel, by_key[key]) if key == zero else _line(panel, by_key[key], pair)
         parts.append(group(key, pair, drawn + (name(labels, key, pair) if panel.names else "")))
-    return Markup("<g>{}</g>").format(Markup("").join(parts))
+    scale = panel.y.at(0) - panel.y.at(100)  # px of 100 %
+    facts = {"title": panel.title, "counts": panel.counts, "scale": scale, "top": top - 6, "bottom": bottom}
+    return Markup('<g data-panel="{}">{}</g>').format(json.dumps(facts), Markup("").join(parts))
 
 
 def _last(counts: Sequence[int], one: _Series) -> tuple[int, float]:
@@ -157,26 +159,28 @@ def _level(panel: _Panel, one: _Series) -> Markup:
     return path(f"M{panel.ends[0]},{y}H{panel.ends[2] + 6}", "currentColor", DASHED)
 
 
-def _line(panel: _Panel, one: _Series, pair: Pair) -> Markup:
-    """The line of an entry, broken where it has no score, a mark where no line is, and marks and bars of A and B."""
-    outline, alone, marks, bars, joined = "", Markup(""), Markup(""), "", False
-    for count, value, after in zip(panel.counts, one.values, (*one.values[1:], None), strict=True):
+def _line(panel: _Panel, series: _Series, pair: Pair) -> Markup:
+    """The line of an entry, broken where it has no score, and a mark where no line is.
+
+    A file has marks and bars of A and B; on the page, `script/charts.js` makes them from the scores.
+    """
+    outline, marks, bars, joined = "", Markup(""), "", False
+    is_marked = not pair.changes and pair.shows(series.key)
+    for count, value, after in zip(panel.counts, series.values, (*series.values[1:], None), strict=True):
         if value is not None:
             x, y = panel.place(count, 100 * value.mean)
             outline += f"{'L' if joined else 'M'}{x:g},{y:g}"
-            score = score_text(value.mean, value.low, value.high, 1)
-            tip = f"{panel.title}, {counted(count, 'shot')}: {one.name} {score} %"
-            drawn = mark(x, y, tip, small=True)
-            if joined or after is not None:
-                marks += drawn
-            else:
-                alone += drawn
-            bars += _bar(panel, x, value)
+            if is_marked or not (joined or after is not None):
+                score = score_text(value.mean, value.low, value.high)
+                marks += mark(x, y, f"{panel.title}, {counted(count, 'shot')}: {series.name} {score} %", small=True)
+            if is_marked:
+                bars += _bar(panel, x, value)
         joined = value is not None
-    if not pair.shows(one.key):
-        return curve(outline) + alone
-    shown = Markup('<g class="pair">{}{}</g>').format(path(bars, "currentColor", 'stroke-width="2"'), marks)
-    return curve(outline) + shown + alone
+    scores = [None if value is None else [whole(value.mean), whole_sides(value)] for value in series.values]
+    line = Markup('<path class="curve" d="{}" stroke-width="1.5"{}/>').format(
+        outline, Markup(' data-scores="{}"').format(json.dumps(scores, separators=(",", ":"))) if pair.changes else ""
+    )
+    return line + path(bars, "currentColor", 'stroke-width="2"') + marks if is_marked else line + marks
 
 
 def _bar(panel: _Panel, x: float, value: Estimate) -> str:

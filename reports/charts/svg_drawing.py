@@ -80,11 +80,6 @@ def mark(x: float, y: float, tip: str, *, hollow: bool = False, small: bool = Fa
     return found + Markup(f'<path d="{place}" stroke-width="{width - 3.5}" stroke="{PAPER}"/>') if hollow else found
 
 
-def curve(d: str) -> Markup:
-    """A line of a method."""
-    return Markup('<path class="curve" d="{}" stroke-width="1.5"/>').format(d) if d else Markup("")
-
-
 def name(labels: Mapping[str, Label], key: str, pair: Pair) -> Markup:
     """The name of a method beside its mark, and a line from it to its mark where it stands apart.
 

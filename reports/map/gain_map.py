@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from bench.analysis import Candidate, MeanTest, best_method, classes_of, seen_datasets
 from bench.analysis import dataset_difficulty as difficulty
 from bench.papers import DatasetFacts
-from bench.score_texts import percent
-from reports._format import counted, interval, points, unsigned
+from bench.score_texts import TimeUnit, percent, time_unit
+from reports._format import interval, points, unsigned
 from reports.charts.plot import linear_ticks
 from reports.map.classes import tone_of
 from reports.sentences import seen_mark
@@ -40,14 +40,12 @@ class MapCell:
         text: gain over zero-shot in points, or the score in per cent without zero-shot; an en dash without a score.
         tone: the class of colour, `l6` to `g6`; empty without a gain.
         score: in per cent, which is the place in the chart; None without one.
-        tip: the score with its interval and number of runs.
         gap: whether runs are missing.
     """
 
     text: str
     tone: str = ""
     score: float | None = None
-    tip: str = ""
     gap: bool = False
 
     @property
@@ -218,8 +216,8 @@ def gain_map(view: OverviewView, measure: str) -> GainMap:
     numbers = {key: number for number, key in enumerate(view.names)}
     order = _order(answer, table.datasets)
     facts = {dataset.name: dataset for dataset in view.datasets}
-    spent = [method.seconds for method in table.methods if method.seconds and method.key != table.baseline]
-    make = _Rows(view, measure, [facts[name] for name in order], numbers, time_unit(spent))
+    unit = time_unit(method.seconds or 0 for method in table.methods if method.key != table.baseline)
+    make = _Rows(view, measure, [facts[name] for name in order], numbers, unit)
     zero = None if table.baseline is None else make.row(table.method(table.baseline))
     shown = [make.row(method) for method in table.methods if _has_row(view, measure, method)]
     rows = sorted(shown, key=lambda row: -make.mean(row.key))
@@ -240,7 +238,7 @@ def gain_map(view: OverviewView, measure: str) -> GainMap:
         ticks=tuple(linear_ticks(*ends, 3)),
         chosen=next((row.number for row in (*ranked, *rows)), None),
         known=any(answer.difficulty.get(difficulty.RTD, {}).values()),
-        unit=make.unit[0],
+        unit=unit.name,
         n_first=FIRST_PUBLISHED if others else FIRST_ROWS,
         inputs={letter: word for word, letter in LETTERS.items() if any(letter in row.inputs for row in rows)},
     )
@@ -269,7 +267,7 @@ class _Rows:
     measure: str
     datasets: Sequence[DatasetFacts]
     numbers: Mapping[str, int]
-    unit: tuple[str, float, int]
+    unit: TimeUnit
 
     def mean(self, key: str) -> float:
         """The average of a method; -1 without one."""
@@ -296,7 +294,7 @@ class _Rows:
             strip=self._strip(key, gain, average if comparable or baseline is None else None),
             cells=tuple(self._cell(key, dataset) for dataset in self.datasets),
             groups=self._groups(key, known=comparable or baseline is None),
-            time="" if method.seconds is None else self._time(0.0 if key == baseline else method.seconds),
+            time="" if method.seconds is None else self.unit.number(0.0 if key == baseline else method.seconds),
             seconds=method.seconds,
             complete=method.complete or apart,
             inputs=letters(uses),
@@ -325,17 +323,16 @@ class _Rows:
         gap = not view.table.array.whole(key, dataset.name)
         if score is None:
             return MapCell("–", gap=gap)
-        tip = self._score_text(key, dataset.name, score)
         place = round(100 * score, 2)
         if view.table.baseline is None:
-            return MapCell(unsigned(score), "", place, tip, gap)
+            return MapCell(unsigned(score), "", place, gap)
         if key == view.table.baseline:
-            return MapCell("", "", place, tip, gap)
+            return MapCell("", "", place, gap)
         zero = view.table.mean(view.table.baseline, dataset.name, measure)
         if zero is None:
-            return MapCell("–", "", place, tip, gap)
+            return MapCell("–", "", place, gap)
         gain = round(score - zero, 4)
-        return MapCell(points(gain), tone_of(gain), place, tip, gap)
+        return MapCell(points(gain), tone_of(gain), place, gap)
 
     def _groups(self, key: str, *, known: bool) -> tuple[MapCell, ...]:
         """The mean gain on each group, or the mean score without zero-shot; without a number where runs are missing."""
@@ -351,38 +348,12 @@ class _Rows:
             found.append(MapCell(unsigned(mean)) if table.baseline is None else MapCell(points(mean), tone_of(mean)))
         return tuple(found)
 
-    def _time(self, spent: float) -> str:
-        _, size, digits = self.unit
-        return f"{spent / size:.{digits}f}" if spent else "0"
-
-    def _score_text(self, key: str, dataset: str, score: float) -> str:
-        view, runs = self.view, self.view.table.array.ids(key, dataset)
-        found = None if view.board is None else view.board.score(key, dataset, self.measure)
-        text = f"{percent(score)} %"
-        if found is not None and found.low is not None and found.high is not None:
-            text += f" (95 % interval {percent(found.low)} to {percent(found.high)})"
-        return f"{text}, {counted(len(runs), 'run')}" if runs else text
-
 
 def _moved(test: MeanTest | None, gain: float) -> tuple[float, float] | None:
     """An interval in points around the gain that the row shows; the H of means may differ from the mean of H."""
     if test is None or test.low is None or test.high is None:
         return None
     return 100 * (test.low - test.mean + gain), 100 * (test.high - test.mean + gain)
-
-
-def time_unit(spent: Sequence[float]) -> tuple[str, float, int]:
-    """The unit of a column of times in seconds, its length in seconds, and the decimals that the smallest time needs.
-
-    Example:
-        >>> time_unit([0.6, 1.8]), time_unit([90, 900]), time_unit([])
-        (('s', 1.0, 2), ('min', 60.0, 1), ('s', 1.0, 0))
-    """
-    unit, size = next(
-        (one for one in (("h", 3600.0), ("min", 60.0)) if max(spent, default=0) >= 2 * one[1]), ("s", 1.0)
-    )
-    least = min(spent, default=size * 10) / size
-    return unit, size, 0 if least >= 10 else 1 if least >= 1 else 2
 
 
 def _column(view: OverviewView, answer: best_method.Answer, dataset: DatasetFacts) -> MapColumn:

@@ -8,8 +8,8 @@ from itertools import accumulate
 from jinja2 import Environment
 from markupsafe import Markup
 
-from reports.map.gain_map import GainMap, MapColumn, MapRow
-from reports.map.marks import marks, side_of, strip
+from reports.map.gain_map import GainMap
+from reports.map.marks import marks, strip
 
 SEVERAL, MANY = 12, 16
 """Datasets from which the table needs a wide window for a column of each, and from which none is wide enough."""
@@ -17,9 +17,7 @@ SEVERAL, MANY = 12, 16
 
 @dataclass(frozen=True)
 class MapLinks:
-    """Addresses within the page: of a method, a dataset and a cell.
-
-    A cell leads to what its method changed on its dataset; it is empty without predictions.
+    """Addresses within the page: of a method and a dataset.
 
     Args:
         badges: class, text and explanation of the marks beside the name of a method.
@@ -27,7 +25,6 @@ class MapLinks:
 
     method: Callable[[str], str]
     dataset: Callable[[str], str]
-    cell: Callable[[MapRow, MapColumn], str]
     badges: Callable[[str], Sequence[Sequence[str]]]
 
 
@@ -43,7 +40,6 @@ def map_html(environment: Environment, shown: GainMap, links: MapLinks, anchor: 
         fits=_fits(len(shown.columns)),
         caption=caption(shown),
         dataset_marks=_dataset_marks,
-        side_of=side_of,
         strip=strip,
         breakable=breakable,
     )

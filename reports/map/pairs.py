@@ -1,7 +1,6 @@
 """The numbers with which scripts show any pair of methods in the chart, and its datasets in any order."""
 
 from collections.abc import Sequence
-from itertools import combinations
 from typing import Any
 
 from bench.analysis import MeanTest, Verdict, best_method, dataset_difficulty
@@ -22,21 +21,28 @@ def first_pair(view: OverviewView, answer: best_method.Answer) -> tuple[str | No
     return a, baseline if baseline is not None else next((key for key in keys if key != a), None)
 
 
-def pairs_data(verdict: Verdict, keys: Sequence[str]) -> list[list[Any]]:
-    """The differences of ranked methods by the place of methods in `keys`, in 0.01 points.
+def pairs_data(verdict: Verdict, keys: Sequence[str]) -> dict[str, Any]:
+    """The ranked methods by their place in `keys`, and a row for each with its differences from those after it.
 
-    A row is `[first, second, mean, interval here or None, interval elsewhere or None]`.
+    A difference has five numbers in 0.01 points: its mean, and the distances from it to both ends of its interval here
+    and of that elsewhere; None where nothing is known.
     """
-    numbers, rows = {key: number for number, key in enumerate(keys)}, []
-    for a, b in combinations(verdict.ranked, 2):
-        here, elsewhere = verdict.on_these(a, b), verdict.on_others(a, b)
-        if (test := here or elsewhere) is not None:
-            rows.append([numbers[a], numbers[b], whole(test.mean), _ends(here), _ends(elsewhere)])
-    return rows
+    rows = []
+    for place, first in enumerate(verdict.ranked):
+        row: list[int | None] = []
+        for second in verdict.ranked[place + 1 :]:
+            here, elsewhere = verdict.on_these(first, second), verdict.on_others(first, second)
+            test = here or elsewhere
+            mean = None if test is None else whole(test.mean)
+            row += [mean, *_distances(here, mean), *_distances(elsewhere, mean)]
+        rows.append(row)
+    return {"ranked": [keys.index(key) for key in verdict.ranked], "rows": rows}
 
 
-def _ends(test: MeanTest | None) -> tuple[float, float] | None:
-    return None if test is None or test.low is None or test.high is None else (whole(test.low), whole(test.high))
+def _distances(test: MeanTest | None, mean: int | None) -> tuple[int | None, int | None]:
+    if test is None or mean is None or test.low is None or test.high is None:
+        return None, None
+    return mean - whole(test.low), whole(test.high) - mean
 
 
 def orders(view: OverviewView, measure: str) -> dict[str, list[int]]:

@@ -1,12 +1,11 @@
 """The cost of each method."""
 
-from bench.analysis import EntryCost
+from bench.analysis import EntryCost, measure_name
+from bench.score_texts import time_unit
 from reports._format import count, or_unknown, seconds
 from reports.charts.cost_chart import COST_AXES, cost_axes, cost_svg, cost_text
-from reports.map.gain_map import time_unit
 from reports.parts.part import Part, chart, fold, paragraph, table
 from reports.tables.page_table import Column, Table, TableCell, cell, percent_cell
-from reports.titles import MEASURE_TITLES
 from reports.views import BoardView
 
 _COLOURS = "The two methods chosen above have colours; point at a mark to read its numbers."
@@ -47,31 +46,27 @@ def cost_parts(view: BoardView) -> list[Part]:
 def _cost_table(view: BoardView) -> Table:
     numbers = view.numbers
     costs = {entry.key: entry.cost for entry in view.board.entries}
-    columns = [Column("Method", "method"), Column(MEASURE_TITLES[view.board.measures[-1]], "percent")]
+    columns = [Column("Method", "method"), Column(measure_name(view.board.measures[-1]).title(), "percent")]
     axes = [axis for axis in COST_AXES if any(axis in point.costs for point in view.costs)]
-    units = {axis: time_unit([spent for point in view.costs if (spent := point.costs.get(axis))]) for axis in TIMES}
+    units = {axis: time_unit(point.costs.get(axis, 0) for point in view.costs) for axis in TIMES}
     for axis in axes:
-        columns.append(
-            Column(COST_AXES[axis].partition(":")[0] + (f", {units[axis][0]}" if axis in TIMES else ""), "word")
-        )
+        unit = f", {units[axis].name}" if axis in TIMES else ""
+        columns.append(Column(COST_AXES[axis].partition(":")[0] + unit, "word"))
     tuning = "Models fitted + candidates evaluated for selection in one run; the tooltip shows the time"
     columns += [Column("Shared features", "word", _SHARED), Column("Tuning", "word", tuning)]
     rows: list[list[TableCell]] = []
     for point in view.costs:
         row: list[TableCell] = [numbers[point.entry], percent_cell(point.value.mean)]
         for axis in axes:
-            known = axis in point.costs
-            text = _in_unit(point.costs[axis], units[axis]) if known and axis in TIMES else ""
-            row.append(cell(_short(point.costs[axis]), text or cost_text(axis, point.costs[axis])) if known else None)
+            cost = point.costs.get(axis)
+            if cost is None:
+                row.append(None)
+            else:
+                row.append(cell(_short(cost), units[axis].number(cost) if axis in TIMES else cost_text(axis, cost)))
         row += [_shared(costs[point.entry]), _tuning(costs[point.entry])]
         rows.append(row)
     caption = "Mean cost of one run."
     return Table(f"{view.anchor}-costs-table", columns, rows, caption=caption)
-
-
-def _in_unit(spent: float, unit: tuple[str, float, int]) -> str:
-    _, size, digits = unit
-    return f"{spent / size:.{digits}f}" if spent else "0"
 
 
 def _shared(cost: EntryCost | None) -> TableCell:
@@ -91,7 +86,7 @@ def _tuning(cost: EntryCost | None) -> TableCell:
     return cell(_short(cost.candidate_evaluations), text, tip, "" if cost.candidate_evaluations else "faint")
 
 
-def _short(number: float, digits: int = 4) -> float | int:
-    """A number with that many significant digits."""
-    found = float(f"{number:.{digits}g}")
-    return int(found) if found == int(found) else found
+def _short(number: float) -> float | int:
+    """A number with four significant digits."""
+    rounded = float(f"{number:.4g}")
+    return int(rounded) if rounded.is_integer() else rounded

@@ -9,9 +9,7 @@ from bench.analysis import (
     H_TITLES,
     OPEN,
     Entry,
-    Estimate,
     H,
-    MeanTest,
     Verdict,
     measure_name,
     verdict_notes,
@@ -19,12 +17,10 @@ from bench.analysis import (
 from bench.score_texts import percent
 from bench.spec import OTHER_MODELS
 from datasets_registry import EvalProtocol
-from reports._format import counted, p_value, plural
+from reports._format import counted, interval, p_value, plural
 from reports._format import signed_points as points_text
 from reports.parts.part import Part, fold, paragraph, table
-from reports.tables.page_table import Column, Table, TableCell, cell, whole, whole_sides
-from reports.titles import MEASURE_TITLES
-from reports.verdict_sentences import ends
+from reports.tables.page_table import Column, Table, TableCell, cell, percent_cell, whole, whole_sides
 from reports.views import BoardView, OverviewView
 
 MOST_STALE = 3
@@ -57,7 +53,7 @@ def note_text(view: BoardView, overview: OverviewView) -> str:
         text += f" Gains are over zero-shot, in points. Easy datasets (by transfer difficulty): {easy}."
         text += f" Hard datasets: {hard}."
     if view.board.common is not None:
-        grid = f"{counted(len(view.averaged), 'dataset')} and {counted(len(view.board.seeds), 'seed')}"
+        grid = f"{counted(len(view.board.averaged), 'dataset')} and {counted(len(view.board.seeds), 'seed')}"
         text += f" Ranked methods are averaged over the {grid} that they share. Hatched: runs are missing."
     elif not view.board.complete:
         text += " Hatched: runs are missing, so the average has no rank."
@@ -90,7 +86,7 @@ def leaderboard_parts(view: BoardView, overview: OverviewView) -> list[Part]:
     parts = [paragraph(_facts_text(view), "facts")]
     parts += [paragraph(note, "missing") for note in verdict_notes(view.board, view.verdict)]
     scores = [table(ranking_table(view, overview)), paragraph(note_text(view, overview))]
-    over = f"means over {counted(len(view.averaged), what)}, distances and calibration"
+    over = f"means over {counted(len(view.board.averaged), what)}, distances and calibration"
     parts.append(fold(f"{view.anchor}-board", "Every score", over, scores))
     return parts
 
@@ -109,7 +105,6 @@ def ranking_table(view: BoardView, overview: OverviewView) -> Table:
         classes="board",
         filters=[view.catalogue.method(entry.method).family for entry in view.board.entries],
         copies=view.anchor,
-        row_classes=["" if entry.complete else "incomplete" for entry in view.board.entries],
     )
 
 
@@ -128,19 +123,17 @@ _OPEN_HINT = "H of base and new test images, each classified among all names, ba
 
 def _scores(view: BoardView, overview: OverviewView) -> Iterator[_PageColumn]:
     """The measure that orders the rows with its distances, the other measures, and the number of runs."""
-    board = view.board
-    for measure in (board.measures[-1], *(name for name in board.measures[:-1])):
-        key = measure == board.measures[-1]
+    board, main = view.board, view.board.measures[-1]
+    for measure in (main, *board.measures[:-1]):
         hint = {OPEN: _OPEN_HINT, H: H_TITLES[board.convention]}.get(measure, "")
-        yield Column(measure_name(measure).title(), "pm", hint, "score"), partial(_score, view, measure, key=key)
-        if key:
+        classes = "key" if measure == main else ""
+        yield Column(measure_name(measure).title(), "pm", hint, "score"), partial(_score, view, measure, classes)
+        if measure == main:
             yield from _distances(view, overview)
-    yield Column("Runs", "of", "Scored dataset × seed cells"), lambda entry: _coverage(entry.coverage, entry.planned)
-
-
-def _score(view: BoardView, measure: str, entry: Entry, *, key: bool) -> TableCell:
-    """The mean of an entry by a measure; `key` is the measure that orders the rows, such as H."""
-    return score_cell(view.board.average(entry.key, measure), complete=entry.complete, key=key)
+    yield (
+        Column("Runs", "of", "Scored dataset × seed cells"),
+        lambda entry: cell([entry.coverage, entry.planned], classes="gap" if entry.coverage < entry.planned else ""),
+    )
 
 
 def _distances(view: BoardView, overview: OverviewView) -> Iterator[_PageColumn]:
@@ -168,7 +161,7 @@ _CALIBRATION = {
 def _calibration(view: BoardView) -> Iterator[_PageColumn]:
     """Both measures of each class split, as far as predictions are stored."""
     for split in dict.fromkeys(split for _, split in view.calibration):
-        of_split = f", {MEASURE_TITLES[split].lower()}" if len(view.board.splits) > 1 else ""
+        of_split = f", {measure_name(split)}" if len(view.board.splits) > 1 else ""
         for measure, (title, hint, _) in _CALIBRATION.items():
             column = Column(f"{title}{of_split}", "word", f"{hint}; with its 95 % interval over seeds and test images")
             yield column, partial(_calibrated, view, split, measure)
@@ -188,31 +181,22 @@ def _gain(gains: Mapping[str, Sequence[float | None]], place: int, entry: Entry)
     return None if gain is None else whole(gain)
 
 
-def _interval_text(test: MeanTest) -> str:
-    """The simultaneous 95 % interval and p value of a difference as text."""
-    if test.low is None or test.high is None or test.p is None:
-        return "not tested: no predictions, or the same answers"
-    known = f"95 % interval {points_text(test.low)} to {points_text(test.high)}; {p_value(test.p)}"
-    return f"{known}, {'clear' if test.clear else 'not clear'}"
-
-
-def score_cell(value: Estimate | None, *, complete: bool, key: bool = False) -> TableCell:
-    """A mean with half of its interval; hatched if runs are missing."""
-    classes = f"{'key' if key else ''}{' gap' if not complete else ''}"
-    if value is None:
-        return cell(None, None, "", classes)
-    return cell(whole(value.mean), whole_sides(value), "", classes)
-
-
-def _coverage(n: int, expected: int) -> TableCell:
-    return cell([n, expected], None, "", "gap" if n < expected else "")
+def _score(view: BoardView, measure: str, classes: str, entry: Entry) -> TableCell:
+    """The mean of an entry by a measure, with half of its interval; hatched if runs are missing."""
+    value, classes = view.board.average(entry.key, measure), classes if entry.complete else f"{classes} gap"
+    return percent_cell(None if value is None else value.mean, value and whole_sides(value), "", classes)
 
 
 def _behind(verdict: Verdict, entry: Entry) -> TableCell:
+    """The distance from the best method with its interval; the tooltip has both ends and the p value."""
     test = verdict.on_these(entry.key, verdict.leader or "")
     if test is None:
         return cell(None, "best" if entry.key == verdict.leader else None, "", "faint")
-    return cell(whole(test.mean), ends(test) or None, _interval_text(test), "shown" if test.clear else "faint")
+    if test.low is None or test.high is None or test.p is None:
+        return cell(whole(test.mean), None, "not tested: no predictions, or the same answers", "faint")
+    ends = f"{points_text(test.low)} to {points_text(test.high)}"
+    tip = f"95 % interval {ends}; {p_value(test.p)}, {'' if test.clear else 'not '}clear"
+    return cell(whole(test.mean), interval(test.low, test.high), tip, "shown" if test.clear else "faint")
 
 
 def _caption(view: BoardView) -> str:
@@ -226,7 +210,7 @@ def badges(entry: Entry, view: BoardView) -> list[list[str]]:
     """Marks beside the name of a method: class, text and explanation."""
     found = []
     if entry.oracle:
-        gaps = ", ".join(f"{points_text(gap)} {MEASURE_TITLES[s].lower()}" for s, gap in entry.optimism.items())
+        gaps = ", ".join(f"{points_text(gap)} {measure_name(s)}" for s, gap in entry.optimism.items())
         text = f"oracle: selected on test labels{'; ' if gaps else ''}{gaps}"
         found.append(
             ["oracle", text, "Mean gain in points from selecting on test labels, over the same runs without it"]

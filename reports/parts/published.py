@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
+from bench.analysis import H, measure_name
 from bench.papers import (
     MARGIN,
     Catalogue,
@@ -17,7 +18,7 @@ from reports._format import counted, shorten
 from reports._format import signed_points as points_text
 from reports.parts.part import Part, fold, html, paragraph, table
 from reports.tables.page_table import FIRST_ROWS, Column, Table, TableCell, cell, percent_cell, whole
-from reports.titles import MEASURE_TITLES, PANEL_TITLES
+from reports.titles import score_title
 from reports.views import PublishedBoardView
 
 _SOURCES = Markup(
@@ -71,7 +72,7 @@ def published_parts(view: PublishedBoardView) -> list[Part]:
     )
     if "H" in view.board.measures:
         note += " H is the harmonic mean of the average base and average new accuracy."
-    shown = PANEL_TITLES[view.board.measures[-1]]
+    title = score_title(view.board.measures[-1])
     origin = (
         "Published results of few-shot adaptation of CLIP, as papers and their repositories report them. Nothing on "
         "this page was measured by this project. Different tables come from different authors and different runs. "
@@ -82,7 +83,7 @@ def published_parts(view: PublishedBoardView) -> list[Part]:
         paragraph(facts, "facts"),
         paragraph(note),
         fold(f"{view.anchor}-means", "Every method", "means, inputs and tables", [table(_means_table(view))]),
-        fold(f"{view.anchor}-wide-fold", "Dataset by dataset", f"{shown}, %", [table(_datasets_table(view))]),
+        fold(f"{view.anchor}-wide-fold", "Dataset by dataset", title, [table(_datasets_table(view))]),
     ]
 
 
@@ -90,9 +91,9 @@ def _means_table(view: PublishedBoardView) -> Table:
     shown = view.board.measures[-1]
     columns = [Column("Method", "text")]
     hint = "Mean over the datasets in the table, %"
-    columns += [Column(MEASURE_TITLES[measure], "percent", hint) for measure in view.board.measures]
+    columns += [Column(measure_name(measure).title(), "percent", hint) for measure in view.board.measures]
     columns += [
-        Column("Range", "text", f"Lowest and highest {MEASURE_TITLES[shown]} in tables with as many datasets, %"),
+        Column("Range", "text", f"Lowest and highest {measure_name(shown)} in tables with as many datasets, %"),
         Column("Uses", "text", "What the method sees besides the labelled images"),
         Column("Datasets", "of", "Datasets in the table, of those on this leaderboard"),
         Column("Tables", "sources"),
@@ -199,7 +200,7 @@ def reproduction_table(rows: Sequence[ReproductionRow], catalogue: Catalogue) ->
 
 
 def _reproduction_row(row: ReproductionRow, catalogue: Catalogue) -> list[TableCell]:
-    split = PANEL_TITLES[row.split].lower() if row.split != "H" else "H"
+    split = row.split if row.split == H else f"{row.split} classes"
     split += f", {row.convention.replace('_', ' ')}" if row.convention else ""
     ends = (
         ""

@@ -45,4 +45,4 @@ def _cut(number: int) -> str:
 def _runs(anchor: str, rows: Sequence[Sequence[TableCell]], caption: str = "") -> Table:
     columns = [Column("Method", "text"), Column("Dataset", "text"), Column("Seed")]
     columns += [Column("Reason", "text", "", "why"), Column("Run", "text")]
-    return Table(anchor, columns, rows, caption=caption, classes="missing-runs", first=FIRST_ROWS)
+    return Table(anchor, columns, rows, caption=caption, first=FIRST_ROWS)

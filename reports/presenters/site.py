@@ -83,7 +83,6 @@ def site_view(content: PageContent) -> SiteView:
         catalogue=catalogue,
         newest_run=minute(once["created_at"].max()) if len(once) else None,
         n_runs=len(once),
-        n_failed=int((once["status"] != "ok").sum()),
         boards=tuple(views),
         overviews=tuple(_overview(view, content, boards) for view in views),
         facts=() if content.made is None else provenance(content.made[content.made["run_id"].isin(once["run_id"])]),

@@ -1,7 +1,7 @@
 """A table as data, small enough for the page: columns with a kind, and rows of cells whose texts are finished."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from bench.analysis import Estimate
@@ -11,27 +11,10 @@ from reports.map.classes import tone_of
 TableCell = Any
 """A value, or `[value, more, tooltip, classes]` without empty items at the end. None is a gap.
 
-The kind of the column decides how `value` is written and what `more` is: the distances to both ends of an interval
-(`pm`), the text (`word`), an address (`link`), or a small line below it (all others).
+The kind of the column decides how `value` is written: one of `_WRITTEN`, or `text`, `badge` (a verdict), `sources`
+(numbers of published tables), `method` (its number in the setting), or `link`. `more` is the distances to both ends of
+an interval (`pm`), the text (`word`), an address (`link`), or a small line below it (all others).
 """
-
-COLUMN_KINDS = (
-    "text",  # a text
-    "badge",  # a verdict
-    "sources",  # numbers of published tables
-    "method",  # a method, by its number in the setting
-    "number",  # a number as it is
-    "word",  # a number to sort by, and its text
-    "percent",  # in 0.01 %
-    "pm",  # in 0.01 %, with half of the interval
-    "tenths",  # a signed difference in 0.01 points, with one decimal
-    "tint",  # like tenths, in its class of colour
-    "link",  # a text, with its address
-    "pair",  # like tenths, with `[whether it has its class of colour, address]`
-    "of",  # a number of a total: `[n, total]`
-)
-_ON_PAGE = {"pair": "linked"} | dict.fromkeys(("number", "word", "percent", "tenths", "tint", "of"), "number")
-"""The kinds that the page tells apart; other kinds stay."""
 
 
 FIRST_ROWS = 25
@@ -40,7 +23,7 @@ FIRST_ROWS = 25
 
 @dataclass(frozen=True)
 class Column:
-    """A column: title, one of `KINDS`, an explanation, and further classes of the heading."""
+    """A column: title, its kind, an explanation, and further classes of the heading."""
 
     title: str
     kind: str = "number"
@@ -49,7 +32,8 @@ class Column:
 
     def data(self) -> list[str]:
         """The column as JSON."""
-        return _trimmed([self.title, _ON_PAGE.get(self.kind, self.kind), self.hint, self.classes])
+        is_number = self.kind in _WRITTEN and self.kind != "pm"
+        return _trimmed([self.title, "number" if is_number else self.kind, self.hint, self.classes])
 
 
 @dataclass(frozen=True)
@@ -74,7 +58,6 @@ class Table:
     filters: Sequence[str] = ()
     filter_name: str = "Family"
     copies: str = ""
-    row_classes: Sequence[str] = field(default_factory=tuple)
 
     def data(self) -> dict[str, Any]:
         """The table as JSON, without empty fields."""
@@ -91,7 +74,6 @@ class Table:
             "filters": list(self.filters) if len(set(self.filters)) > 1 else [],
             "filterName": self.filter_name if len(set(self.filters)) > 1 else "",
             "copies": self.copies,
-            "rowClasses": list(self.row_classes) if any(self.row_classes) else [],
         }
         return {name: value for name, value in found.items() if value}
 
@@ -126,25 +108,16 @@ _Written = tuple[str, Any, str, Any]
 """Text, small line, class of colour, and what a cell is sorted by."""
 
 
-def _pair(value: int, more: Any) -> _Written:
-    coloured, address = more
-    return points(value / 10_000), address, _colour(value) if coloured else "", None
-
-
-def _colour(gain: int) -> str:
-    return f"c {tone_of(gain / 10_000)}"
-
-
 _WRITTEN: Mapping[str, Callable[[Any, Any], _Written]] = {
-    "word": lambda value, more: (more, None, "", value),
+    "word": lambda value, more: (more, None, "", value),  # a number to sort by, and its text
     "number": lambda value, more: (str(value), more, "", None),
-    "percent": lambda value, more: (f"{value / 100:.2f}", more, "", None),
+    "percent": lambda value, more: (f"{value / 100:.2f}", more, "", None),  # in 0.01 %
     "pm": lambda value, more: (f"{value / 100:.2f}", None if more is None else reach_text(more), "", None),
-    "tenths": lambda value, more: (points(value / 10_000), more, "", None),
-    "tint": lambda value, _: (points(value / 10_000), None, _colour(value), None),
-    "pair": _pair,
-    "of": lambda value, more: (f"{value[0]}/{value[1]}", more, "", value[0]),
+    "tenths": lambda value, more: (points(value / 10_000), more, "", None),  # a signed difference in 0.01 points
+    "tint": lambda value, _: (points(value / 10_000), None, f"c {tone_of(value / 10_000)}", None),  # and its colour
+    "of": lambda value, more: (f"{value[0]}/{value[1]}", more, "", value[0]),  # `[n, total]`
 }
+"""How the kinds of columns are written whose cells are finished here."""
 
 
 def reach_text(sides: int | Sequence[int]) -> str:

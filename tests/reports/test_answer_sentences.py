@@ -7,18 +7,16 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from report_sample import FIXTURES, catalogue, difficulty_frame, provenance_frame, runs_frame
+from report_sample import FIXTURES, catalogue, difficulty_frame, provenance_frame, runs_frame, sample_site
 
 from bench.analysis import board_rows, difficulty_trend
 from bench.analysis.measures import HConvention
 from bench.papers.claims import load_claims
 from bench.papers.published_numbers import published_difficulty, published_frame
 from reports import render_site
-from reports.advice import take
 from reports.page_data import facts_line
 from reports.parts.leaderboard import note_text
-from reports.presenters.content import PageContent
-from reports.presenters.site import published_site, site_view
+from reports.presenters.site import published_site
 from reports.sentences import (
     answer_lines,
     caveats,
@@ -28,13 +26,14 @@ from reports.sentences import (
     missing_runs,
     scope_link,
     small_print,
+    take,
 )
 from reports.verdict_sentences import known_lines
 
 
 def overview_of(runs, difficulty=None):
     measured = difficulty_frame() if difficulty is None else difficulty
-    site = site_view(PageContent(runs, measured, catalogue(), package_version="0"))
+    site = sample_site(runs, measured)
     return site, site.overviews[0]
 
 
@@ -47,7 +46,7 @@ def runs():
 def test_the_leader_of_the_headline_is_the_first_row_of_the_board(runs, name):
     site, view = overview_of(FIXTURES[name](runs))
     board, measure = site.boards[0], view.table.measures[-1]
-    text = headline(view, measure)
+    text = headline(view, measure).sentence
     if board.verdict.leader is None:
         assert name == "nothing shared"
         assert text == "No method has a score for every dataset and seed, so none leads yet."
@@ -78,7 +77,7 @@ def test_a_gain_of_one_dataset_is_named_in_the_headline(runs):
     here = {pair: replace(test, low=-0.1, high=0.1) for pair, test in found.verdict.here.items()}
     told = replace(found.verdict, here=here)
     view = replace(view, answers=view.answers | {"H": replace(found, lead=lead, verdict=told)})
-    assert headline(view, "H").endswith("It leads by 1.2 points, all of it on EuroSAT.")
+    assert headline(view, "H").more == "It leads by 1.2 points, all of it on EuroSAT."
 
 
 def test_a_leader_that_is_the_best_of_several_settings_is_said_to_be_chosen_on_test_images(runs):
@@ -151,7 +150,7 @@ def test_published_numbers_have_no_interval_over_seeds():
 
 
 def test_nothing_is_said_of_no_runs():
-    site = site_view(PageContent(runs_frame().iloc[:0], difficulty_frame(), catalogue(), package_version="0"))
+    site = sample_site(runs_frame().iloc[:0])
     assert site.overviews == ()
 
 
@@ -166,9 +165,7 @@ def test_one_of_anything_is_singular(tmp_path):
     one = runs[(runs["method"] == "vpt") & (runs["dataset"] == "dtd") & (runs["seed"] == 1)]
     for chosen in (one, runs[runs["method"].isin(["vpt", "zero_shot"]) & (runs["dataset"] == "dtd")]):
         made = provenance_frame(chosen)
-        view = site_view(
-            PageContent(chosen, difficulty_frame(), catalogue(), package_version="0", claims=load_claims(), made=made)
-        )
+        view = sample_site(chosen, claims=load_claims(), made=made)
         text = visible(render_site(view, tmp_path / "a.html").read_text("utf-8"))
         assert "1 shot" in text
         assert re.findall(r"(?<![\d.,–-])1 (?:more )?\w+s\b(?<!class)(?<! is)(?<! has)", text) == []
@@ -202,7 +199,7 @@ SMALL = {  # what a page with little on it says, and the command that adds what 
 @pytest.mark.parametrize("name", SMALL)
 def test_every_page_says_what_is_there_and_which_command_adds_what_is_missing(runs, tmp_path, name):
     make, sentences = SMALL[name]
-    view = site_view(PageContent(make(runs), difficulty_frame(), catalogue(), package_version="0"))
+    view = sample_site(make(runs))
     text = visible(render_site(view, tmp_path / "a.html").read_text("utf-8"))
     for sentence in sentences:
         assert sentence in " ".join(text.split())
@@ -210,7 +207,7 @@ def test_every_page_says_what_is_there_and_which_command_adds_what_is_missing(ru
 
 def test_no_verdict_is_printed_for_an_untested_claim(tmp_path, runs):
     chosen = runs[runs["method"].isin(["zero_shot", "coop", "apex"])]
-    view = site_view(PageContent(chosen, difficulty_frame(), catalogue(), package_version="0", claims=load_claims()))
+    view = sample_site(chosen, claims=load_claims())
     untested = [result for result in view.claims if result.verdict == "not tested"]
     assert len(untested) > 3
     page = render_site(view, tmp_path / "a.html").read_text("utf-8")
@@ -226,7 +223,7 @@ def test_no_verdict_is_printed_for_an_untested_claim(tmp_path, runs):
 
 def test_the_lines_of_the_terminal_are_the_sentences_of_the_page(runs):
     _, view = overview_of(runs)
-    first = headline(view, "H").split("\n")[0]
+    first = headline(view, "H").sentence
     shown = [known_lines(view, "H"), small_print(view, "H"), missing_runs(view)]
     assert answer_lines(view) == [first, *(line.striptags() for line in shown)]
     _, one = overview_of(FIXTURES["one method"](runs))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import combinations
 
 import pytest
-from report_sample import catalogue, difficulty_frame, many_methods, runs_frame
+from report_sample import catalogue, difficulty_frame, many_methods, runs_frame, sample_site
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 from shown_pages import choose, open_leaderboard
@@ -21,7 +21,7 @@ from reports.presenters.site import site_view
 @pytest.fixture(scope="module")
 def view():
     runs = runs_frame()
-    return site_view(PageContent(runs, difficulty_frame(), catalogue(), package_version="0.1.0"))
+    return sample_site(runs)
 
 
 def complaints(page):
@@ -193,7 +193,7 @@ def test_a_dataset_with_options_is_found_without_them(tab, tmp_path):
     runs, measured = (
         frame.assign(dataset=frame["dataset"].replace("dtd", "dtd:test=10")) for frame in (runs, measured)
     )
-    site = site_view(PageContent(runs, measured, catalogue(), package_version="0"))
+    site = sample_site(runs, measured)
     tab.open("about:blank")
     tab.open(render_site(site, tmp_path / "a.html").as_uri() + "#dataset=dtd")
     assert "DTD" in tab.run("document.querySelector('#page h2').textContent")
@@ -252,7 +252,7 @@ def test_no_name_of_a_chart_covers_another_one(page):
 def test_of_many_methods_only_the_chosen_two_have_names(tab, tmp_path):
     with many_methods(17):
         runs = runs_frame(protocols=("base-to-new",))
-        view = site_view(PageContent(runs, difficulty_frame(), catalogue(), package_version="0"))
+        view = sample_site(runs)
         tab.open("about:blank")
         tab.open(render_site(view, tmp_path / "a.html").as_uri())
     names = "[...document.querySelectorAll('figure[data-kind=costs] text.name')]"
@@ -274,14 +274,15 @@ def test_a_chart_tells_the_point_under_the_pointer_and_the_arrow_keys_walk_them(
     assert page.run(f"{tip}.hidden")
 
 
-@pytest.mark.parametrize("width", [320, 1400])
-@pytest.mark.parametrize("address", ["#method=apex", "#dataset=dtd"])
-def test_nothing_sticks_out_of_the_page(page, url, width, address):
+@pytest.mark.parametrize("width", [320, 768, 1400])
+@pytest.mark.parametrize("address", ["", "#method=apex", "#dataset=dtd"])
+def test_nothing_sticks_out_of_the_page_and_no_table_scrolls_sideways(page, url, width, address):
     page.size(width, 900)
     page.open("about:blank")
     page.open(url + address)
     open_folds(page)
     page.wait(f"document.documentElement.scrollWidth <= {width}")
+    page.wait("[...document.querySelectorAll('.scroll')].every((place) => place.scrollWidth <= place.clientWidth + 1)")
 
 
 def test_without_script_the_map_the_chart_and_the_provenance_are_there(page, url, view):

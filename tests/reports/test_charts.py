@@ -2,7 +2,7 @@ from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
-from report_sample import catalogue, difficulty_frame, runs_frame
+from report_sample import catalogue, difficulty_frame, runs_frame, sample_site
 
 import reports.charts.svg_file as svg_files
 from reports.charts.cost_chart import cost_axes
@@ -58,7 +58,7 @@ def test_any_name_is_text_in_a_chart(evil):
 def test_memory_is_shown_only_where_every_method_has_it():
     runs = runs_frame(protocols=("base-to-new",))
     full, partial = (
-        site_view(PageContent(frame, difficulty_frame(), catalogue(), package_version="0")).boards[0]
+        sample_site(frame).boards[0]
         for frame in (runs, runs.assign(added_memory_bytes=runs["added_memory_bytes"].mask(runs["method"] == "coop")))
     )
     assert cost_axes(full) == ["train_seconds", "parameters", "passes", "memory"]

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from report_sample import FIXTURES, catalogue, difficulty_frame, runs_frame
+from report_sample import FIXTURES, runs_frame, sample_site
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 
 from reports import render_site
-from reports.presenters.content import PageContent
-from reports.presenters.site import site_view
-
-CHOSEN = """Object.fromEntries(['a', 'b', 'x', 'family'].map((name) =>
-    [name, document.getElementById('choose-' + name).selectedOptions[0].text]))"""
-WANTED = {"a": "CoOp", "b": "VPT", "x": "Zero-shot error", "family": "ensemble"}
 
 
 @pytest.fixture(scope="module")
@@ -21,18 +15,14 @@ def runs():
     return runs_frame(shots=(4, 16))
 
 
-def view_of(runs):
-    return site_view(PageContent(runs, difficulty_frame(), catalogue(), package_version="0"))
-
-
 @pytest.fixture(scope="module")
 def view(runs):
-    return view_of(runs)
+    return sample_site(runs)
 
 
 def opened(tab, runs, place):
     tab.size(1440, 900)
-    tab.open(render_site(view_of(runs), place / "index.html").as_uri())
+    tab.open(render_site(sample_site(runs), place / "index.html").as_uri())
     return tab
 
 

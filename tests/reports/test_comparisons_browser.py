@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from report_sample import catalogue, difficulty_frame, runs_frame
+from report_sample import runs_frame, sample_site
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 
-from bench.score_texts import score_text
-from reports.presenters.content import PageContent
-from reports.presenters.site import site_view
+from bench.score_texts import percent
+from reports.tables.page_table import reach_text, whole_sides
 
 CELLS = """[...document.querySelectorAll('{} {} tr')].map((row) =>
     [...row.children].map((cell) => cell.innerText.replace('−', '-').split('\\n')))"""
@@ -19,7 +18,7 @@ ADDRESS = "decodeURIComponent(location.hash.slice(1))"
 @pytest.fixture(scope="module")
 def view():
     runs = runs_frame(protocols=("base-to-new",), shots=(1, 4, 16))
-    return site_view(PageContent(runs, difficulty_frame(), catalogue(), package_version="0"))
+    return sample_site(runs)
 
 
 def board_of(view, shots):
@@ -49,7 +48,7 @@ def test_charts_of_shots_show_the_chosen_pair_with_intervals(page, view):
     bars = "[...document.querySelectorAll('figure[data-kind=shots] .a .pair > path:first-child')]"
     assert page.run(f"{bars}.every((bar) => bar.getAttribute('d').includes('V'))")
     value = board_of(view, 16).board.score("apex", "dtd", "H")
-    assert f"DTD, 16 shots: APEX {score_text(value.mean, value.low, value.high, 1)} %" in page.run(tips)
+    assert f"DTD, 16 shots: APEX {percent(value.mean)} {reach_text(whole_sides(value))} %" in page.run(tips)
     set_select(
         page, "choose-a", page.run("[...document.getElementById('choose-a').options].find(o => o.text === 'VPT').value")
     )

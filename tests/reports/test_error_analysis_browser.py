@@ -163,13 +163,6 @@ def test_folds_are_rendered_when_they_are_opened(page):
     assert complaints(page) == []
 
 
-WRONG = """(() => {
-    const heading = [...document.querySelectorAll('#page h3')].find((node) => node.textContent.startsWith('Images'));
-    const figures = heading.nextElementSibling.querySelectorAll('figure');
-    return [heading.textContent, [...figures].map((node) => node.innerText)];
-})()"""
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1024, 1440])
 @pytest.mark.parametrize("address", ["", "#method=coop", "#dataset=dtd"])

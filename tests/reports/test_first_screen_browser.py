@@ -6,7 +6,7 @@ import re
 
 import pandas as pd
 import pytest
-from report_sample import FIXTURES, catalogue, difficulty_frame, many_methods, runs_frame
+from report_sample import FIXTURES, catalogue, difficulty_frame, many_methods, runs_frame, sample_site
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 import shown_pages
@@ -14,20 +14,17 @@ from chromium import serious_findings
 
 from bench.papers import registered
 from bench.papers.published_numbers import published_difficulty, published_frame
+from bench.score_texts import percent
 from reports import render_site
 from reports._format import points
 from reports.map.gain_map import gain_map
 from reports.presenters.content import PageContent
 from reports.presenters.site import published_site, site_view
+from reports.tables.page_table import reach_text, whole_sides
 
 SCREENS = {320: 640, 390: 844, 768: 1024, 1024: 768, 1440: 900, 1920: 1080}
 """Heights of the screens by width."""
 ROWS = ".map tbody tr[data-m]:not(.zero)"
-
-
-def view_of(runs, difficulty=None):
-    measured = difficulty_frame() if difficulty is None else difficulty
-    return site_view(PageContent(runs, measured, catalogue(), package_version="0"))
 
 
 def demo():
@@ -35,12 +32,12 @@ def demo():
     runs = runs.assign(recipe_name=runs["recipe_name"].where(runs["recipe_name"].isna(), "demo"))
     coop = runs[runs["method"] == "coop"]
     seen = coop.assign(method="external:Lab", run_id="lab" + coop["run_id"], uses='["validation labels"]', config="{}")
-    return view_of(pd.concat([runs, seen]))
+    return sample_site(pd.concat([runs, seen]))
 
 
 def many():
     with many_methods(26):
-        return view_of(runs_frame(protocols=("base-to-new",)))
+        return sample_site(runs_frame(protocols=("base-to-new",)))
 
 
 def wide():
@@ -60,10 +57,10 @@ BOARDS = {
     "demo with missing runs": demo,
     "published": lambda: published_site(published_frame(), published_difficulty(), registered(), package_version="0"),
     "25 methods": many,
-    "curve": lambda: view_of(runs_frame(protocols=("few-shot",), shots=(1, 4, 16))),
+    "curve": lambda: sample_site(runs_frame(protocols=("few-shot",), shots=(1, 4, 16))),
     "33 datasets": wide,
-    **{name: lambda name=name: view_of(FIXTURES[name](runs_frame())) for name in ("one method", "no zero-shot")},
-    "two methods": lambda: view_of(FIXTURES["two methods"](runs_frame())),
+    **{name: lambda name=name: sample_site(FIXTURES[name](runs_frame())) for name in ("one method", "no zero-shot")},
+    "two methods": lambda: sample_site(FIXTURES["two methods"](runs_frame())),
 }
 
 
@@ -83,7 +80,7 @@ def urls(tmp_path_factory):
 @pytest.fixture(scope="module")
 def view():
     runs = runs_frame(shots=(4, 16))
-    return view_of(runs[~runs["method"].isin(["cocoop", "maple"])])
+    return sample_site(runs[~runs["method"].isin(["cocoop", "maple"])])
 
 
 @pytest.fixture
@@ -236,7 +233,11 @@ def test_the_first_screen_is_true_with_every_score_and_without_scripts(first, vi
     assert_chart(first, overview, "H", "apex", "zero_shot")
     shown_pages.choose(first, "#choose-measure", "new classes")
     assert_truth(first, overview, "new")
-    assert_chart(first, overview, "new", overview.answers["new"].leader, "zero_shot")
+    leader, dataset = overview.answers["new"].leader, gain_map(overview, "new").columns[0].name
+    assert_chart(first, overview, "new", leader, "zero_shot")
+    score = overview.board.score(leader, dataset, "new")
+    tip = first.run(f"document.querySelector('{ROWS} td.c').title")
+    assert tip == f"{percent(score.mean)} {reach_text(whole_sides(score))} %, 3 runs"
     first.scripts(False)
     first.open("about:blank")
     first.open(url)

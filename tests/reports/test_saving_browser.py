@@ -8,21 +8,15 @@ import json
 from pathlib import Path
 
 import pytest
-from report_sample import METHODS, catalogue, difficulty_frame, runs_frame
+from report_sample import METHODS, runs_frame, sample_site
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
-from shown_pages import open_leaderboard
+from shown_pages import copied, open_leaderboard
 
 import reports
 from bench.analysis import board_verdicts, leaderboard_table
 from bench.analysis.leaderboard_building import build_leaderboards
 from reports import render_site
-from reports.presenters.content import PageContent
-from reports.presenters.site import site_view
-
-
-def view_of(runs):
-    return site_view(PageContent(runs, difficulty_frame(), catalogue(), package_version="0"))
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +26,7 @@ def runs():
 
 @pytest.fixture(scope="module")
 def view(runs):
-    return view_of(runs)
+    return sample_site(runs)
 
 
 @pytest.fixture(scope="module")
@@ -54,18 +48,22 @@ def page(tab, url):
 
 
 def test_the_citations_of_the_shown_methods_are_copied(page):
-    page.call("Emulation.setFocusEmulationEnabled", enabled=True)
-    page.run("document.addEventListener('copy', () => { window.copied = document.activeElement.value; })")
     open_leaderboard(page)
-    button = "document.querySelector('#leaderboard [data-format=BibTeX]').click()"
-    page.call("Runtime.evaluate", expression=button, userGesture=True)
-    page.wait("window.copied")
-    assert {f"@inproceedings{{{name}, title" in page.run("window.copied") for name in METHODS} == {True}
+    click = "document.querySelector('#leaderboard [data-format=BibTeX]').click()"
+    citations = copied(page, click)
+    assert {f"@inproceedings{{{name}, title" in citations for name in METHODS} == {True}
     page.run("""document.querySelector('#leaderboard .chip[data-filter="text prompt"]').click()""")
-    page.call("Runtime.evaluate", expression=f"window.copied = ''; {button}", userGesture=True)
-    page.wait("window.copied")
-    entries = page.run("window.copied").strip().split("\n\n")
+    entries = copied(page, click).strip().split("\n\n")
     assert sorted(entry.split("{")[1].split(",")[0] for entry in entries) == ["cocoop", "coop"]
+
+
+def texts_of(page, place):
+    """The texts that the buttons of a table copy."""
+    texts = {}
+    for form in ("CSV", "LaTeX", "Markdown"):
+        texts[form] = copied(page, f"{place}.querySelector('.copies [data-format={form}]').click()")
+        page.wait(f"{place}.querySelector('[role=status]').textContent === '{form} copied'")
+    return texts
 
 
 def test_every_heading_of_the_front_page_has_a_link_to_itself(page):
@@ -79,19 +77,8 @@ def test_every_heading_of_the_front_page_has_a_link_to_itself(page):
 def test_what_is_copied_is_what_export_writes(page, runs, view):
     """The text that reaches the clipboard, and the numbers in it."""
     open_leaderboard(page)
-    copies = "document.querySelector('#leaderboard table.board').closest('.table').querySelector('.copies {}')"
+    texts = texts_of(page, "document.querySelector('#leaderboard table.board').closest('.table')")
     board = build_leaderboards(runs)[0]
-    page.call("Emulation.setFocusEmulationEnabled", enabled=True)
-    page.run("document.addEventListener('copy', () => { window.copied = document.activeElement.value; })")
-    texts = {}
-    for form in ("CSV", "LaTeX", "Markdown"):
-        page.call(
-            "Runtime.evaluate",
-            expression=copies.format(f"[data-format={form}]") + ".click()",
-            userGesture=True,
-        )
-        page.wait(copies.format("[role=status]") + f".textContent === '{form} copied'")
-        texts[form] = page.run("window.copied")
     titles = view.boards[0].catalogue.board_titles(board)
     verdicts = board_verdicts(board)
     table = leaderboard_table(board, verdicts, titles)
@@ -102,15 +89,8 @@ def test_what_is_copied_is_what_export_writes(page, runs, view):
 
 
 def test_any_table_is_copied_as_it_is_shown(page):
-    page.call("Emulation.setFocusEmulationEnabled", enabled=True)
-    page.run("document.addEventListener('copy', () => { window.copied = document.activeElement.value; })")
     place = "document.querySelector('[data-section=head_to_head] .table')"
-    texts = {}
-    for form in ("CSV", "LaTeX", "Markdown"):
-        click = f"{place}.querySelector('.copies [data-format={form}]').click()"
-        page.call("Runtime.evaluate", expression=click, userGesture=True)
-        page.wait(f"{place}.querySelector('[role=status]').textContent === '{form} copied'")
-        texts[form] = page.run("window.copied")
+    texts = texts_of(page, place)
     shown = page.run(
         f"[...{place}.querySelectorAll('tr')].map((row) => [...row.children].map((cell) => cell.innerText.trim()))"
     )

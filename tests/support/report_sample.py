@@ -7,11 +7,15 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bench.papers.catalogue import Catalogue, DatasetFacts, MethodSheet
+from reports.presenters.content import PageContent
+from reports.presenters.site import site_view
+from reports.views import SiteView
 
 BACKBONE = "ViT-B-16.openai"
 START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
@@ -54,6 +58,12 @@ def many_methods(number: int) -> Iterator[None]:
     finally:
         for name in METHODS.keys() - known.keys():
             del METHODS[name]
+
+
+def sample_site(runs: pd.DataFrame, difficulty: pd.DataFrame | None = None, **content: Any) -> SiteView:
+    """The page of some runs; `content` are further arguments of `PageContent`."""
+    measured = difficulty_frame() if difficulty is None else difficulty
+    return site_view(PageContent(runs, measured, catalogue(), package_version="0.1.0", **content))
 
 
 def catalogue() -> Catalogue:

@@ -1,9 +1,27 @@
 // Charts are drawn in Python (reports/charts). The script chooses a drawing, gives two methods their colours, and shows texts.
 let pairShown = null;  // the two methods of the first screen by key, and its score: {measure, a, b}
+// Marks and intervals on a line of scores by shots: each score in 0.01 % with the distances to its ends, or null.
+const addMarks = (line) => {
+  if (line.nextElementSibling?.matches(".pair")) return;
+  const { title, counts, scale, top, bottom } = JSON.parse(line.closest("[data-panel]").dataset.panel);
+  const { name } = settingData().methods.find(({ key }) => key === line.parentNode.dataset.m);
+  const places = line.getAttribute("d").match(/[\d.]+,[\d.]+/g).map((place) => place.split(",").map(Number));
+  let bars = "";
+  const marks = JSON.parse(line.dataset.scores).map((score, at) => {
+    if (!score) return "";
+    const [[mean, sides], [x, y]] = [score, places.shift()];
+    const [below, above = below] = [sides].flat().map((side) => side * scale / 10000);
+    if (sides !== null) bars += `M${x},${rounded(Math.min(y + below, bottom))}V${rounded(Math.max(y - above, top))}`;
+    const tip = `${title}, ${counted(counts[at], "shot")}: ${name} ${[(mean / 100).toFixed(2), reach(sides, 2)].filter(Boolean).join(" ")} %`;
+    return `<path class="mark" d="M${x},${y}l.1,.1" stroke-width="7" data-tip="${escaped(tip)}"/>`;
+  });
+  line.insertAdjacentHTML("afterend", `<g class="pair"><path d="${bars}" stroke-width="2"/>${marks.join("")}</g>`);
+};
 // The groups of the two methods get their class, and are above the others.
 const colourPair = (picture) => {
   all("[data-m]", picture).forEach((node) => ["a", "b"].forEach((side) => node.classList.toggle(side, node.dataset.m === pairShown[side])));
   ["b", "a"].forEach((side) => all(`[data-m].${side}`, picture).forEach((node) => node.parentNode.append(node)));
+  all(":is(.a, .b) > [data-scores]", picture).forEach(addMarks);
 };
 // A text at the nearest mark of `picture`; arrow keys walk the marks from left to right.
 const bindTips = (figure, picture, tip) => {

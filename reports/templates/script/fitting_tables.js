@@ -1,9 +1,12 @@
-// Tables that fit their place have headings that stay in view; wider ones scroll by themselves, also with the keyboard.
+// Tables that fit have headings that stay in view. Wider ones are lists in narrow windows; else they scroll, also by keys.
+const narrow = matchMedia("screen and (max-width: 1008px)");
 const fitting = new ResizeObserver((items) => items.forEach(({ target }) => {
-  const table = target.querySelector("table");
-  const fits = target.clientWidth > 0 && table && table.offsetWidth <= target.clientWidth;
+  target.classList.remove("list");
+  const fits = target.clientWidth > 0 && target.querySelector("table").offsetWidth <= target.clientWidth;
+  const isList = !fits && narrow.matches && target.querySelector("[data-head]") !== null;
   target.classList.toggle("fits", fits);
-  if (fits || !target.clientWidth) target.removeAttribute("tabindex");
+  target.classList.toggle("list", isList);
+  if (fits || isList || !target.clientWidth) target.removeAttribute("tabindex");
   else target.tabIndex = 0;
 }));
 all(".scroll").forEach((place) => fitting.observe(place));

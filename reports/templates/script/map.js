@@ -6,7 +6,7 @@ const mapTable = () => mapPlace.querySelector("table");
 const rowOf = (method) => mapTable().querySelector(`tbody tr[data-m="${method}"]`);
 const PLOT = { top: 20, height: 86 };  // as in reports/map/marks.py
 // Better, worse, or within a point; in points.
-const sideOf = (gap) => gap === null ? "gain" : Number(tenths(Math.abs(gap))) < 1 ? "even" : gap < 0 ? "loss" : "gain";
+const sideOf = (gap) => gap === null ? "gain" : toneOf(gap) === "g0" ? "even" : gap < 0 ? "loss" : "gain";
 const setSide = (node, side) => { node.classList.remove("gain", "even", "loss"); node.classList.add(side); };
 // The marks of a dataset at two scores in per cent, or null; `marks` of reports/map/marks.py draws them first.
 const moveMarks = (at, mine, theirs) => {
@@ -55,7 +55,7 @@ const showInChart = (data, { measure, b }, a) => {
     setSide(node, isOwn && cell ? (/\bl\d/.test(cell.className) ? "loss" : /\bg0/.test(cell.className) ? "even" : "gain") : sideOf(mean));
   });
   mapPlace.querySelector(".name-a").textContent = data.methods[a].title;
-  const pair = pairOf(data, { measure, a, b });
+  const pair = pairOf(data, measure, a, b);
   const node = mapPlace.querySelector(".pair");
   node.dataset.first ??= node.textContent;
   const isOther = b !== null && b !== data.baseline;
@@ -63,14 +63,6 @@ const showInChart = (data, { measure, b }, a) => {
   const within = (ends, where) => ends ? `, ${where} ${ends.map((end) => signed(end / 100)).join(" to ")}` : "";
   node.textContent = !isOther ? node.dataset.first : pair.mean === null ? "Their difference is not tested"
     : `Difference ${signed(pair.mean / 100)} points${within(pair.here, "here")}${within(pair.elsewhere, "elsewhere")}`;
-};
-// The mean difference of two methods and its intervals here and elsewhere, in 0.01 points; nulls if they are not known.
-const pairOf = (data, { measure, a, b }) => {
-  const found = data.pairs[measure].find((pair) => pair.slice(0, 2).sort().join() === [a, b].sort().join());
-  if (!found) return { mean: null, here: null, elsewhere: null };
-  const isTurned = found[0] !== a;
-  const [here, elsewhere] = found.slice(3).map((ends) => ends && isTurned ? [-ends[1], -ends[0]] : ends);
-  return { mean: isTurned ? -found[2] : found[2], here, elsewhere };
 };
 // Chart and table have their datasets in the order of a measure of difficulty; groups belong to the first order.
 const orderDatasets = (data, { measure, x }) => {
@@ -145,9 +137,23 @@ const bindChartKeys = (chart) => {
     next.focus();
   });
 };
-const bindMap = () => {
+// Cells tell their score and their runs, and lead to what the method changed there or to their dataset.
+const bindCells = (data, measure) => {
+  const order = all(".at", mapPlace).map((at) => Number(at.dataset.d));
+  all("tr[data-m]:not(.zero)", mapTable()).forEach((row) => all("td.c", row).forEach((cell, place) => {
+    const [method, dataset] = [Number(row.dataset.m), order[place]];
+    const score = pm(data, measure, method, dataset);
+    if (!score) return;
+    const runs = data.runs ? ", " + counted(data.runs[method][dataset].filter(Boolean).length, "run") : "";
+    cell.title = `${score.filter(Boolean).join(" ")} %${runs}`;
+    const address = hasErrors() ? errorsAddress(data.anchor, data, method, dataset) : data.baseline === null ? data.datasets[dataset].address : "";
+    if (address) cell.replaceChildren(element("a", { href: "#" + address, textContent: cell.textContent }));
+  }));
+};
+const bindMap = (data, measure) => {
   const table = mapTable();
   all(".at", mapPlace).forEach((at, index) => { at.dataset.at = index; });
+  bindCells(data, measure);
   all(".heads .sort", table).forEach((span) => {
     const head = span.closest("th");
     const press = button("", () => {
@@ -183,14 +189,13 @@ const bindMap = () => {
   ["pointerleave", "focusout"].forEach((name) => body.addEventListener(name, own));
 };
 const firstMap = mapPlace?.innerHTML;  // not in the data
+let boundMap = "";
 const drawMap = (data, state) => {
   const { measure, a } = state;
   const wanted = data.anchor + " " + measure;
-  if (mapPlace.dataset.shown !== wanted) {
-    mapPlace.innerHTML = data.answers[measure].map ?? firstMap;
-    mapPlace.dataset.shown = wanted;
-    bindMap();
-  }
+  if (mapPlace.dataset.shown !== wanted) mapPlace.innerHTML = data.answers[measure].map ?? firstMap;
+  if (boundMap !== wanted) bindMap(data, measure);
+  mapPlace.dataset.shown = boundMap = wanted;
   filterMap(data);
   orderDatasets(data, state);
   sortMap();
@@ -241,7 +246,6 @@ if (mapPlace) {
     URL.revokeObjectURL(href);
   }, "plain")));
   restore();
-  bindMap();
   const draw = (data, state) => {
     const { headline, known, caveats, take } = data.answers[state.measure];
     document.getElementById("headline").textContent = headline;

@@ -10,10 +10,6 @@ const settingsOf = (method) => {
   return (changed.length ? `<h3>Settings that are not the published ones</h3>${pairsList(changed)}` : "") + (published.length ? `<h3>${changed.length ? "Other settings" : "Settings"}</h3>${pairsList(published)}` : "");
 };
 const webLink = (url) => /^https?:\/\//.test(url) ? `<a href="${escaped(url)}" rel="noopener noreferrer">${escaped(url)}</a>` : escaped(url);
-const pm = (data, measure, method, dataset) => {
-  const score = data.means[measure][method][dataset];
-  return score === null ? null : [(score / 100).toFixed(2), reach(data.reach?.[measure]?.[method][dataset] ?? null, 2)];
-};
 // The title of a dataset as a link, marked if the backbone has seen its images.
 const datasetCell = ({ title, address, seen }) => seen ? [`${title} (${seen[0]})`, address, seen[1]] : [title, address];
 // One method on one dataset: scores with gains over zero-shot, and the runs behind them.
@@ -26,7 +22,7 @@ const cellsOf = (data, anchor, method, dataset) => {
   });
   if (!data.runs) return cells;
   const runs = data.runs[method][dataset];
-  return cells.concat([runs.filter(Boolean).map((id) => id.slice(0, 6)).join(" ")], hasErrors() && runs.length ? [["errors", errorsAddress(anchor, data, method, dataset)]] : [null]);
+  return cells.concat([runs.filter(Boolean).join(" ")], hasErrors() && runs.length ? [["errors", errorsAddress(anchor, data, method, dataset)]] : [null]);
 };
 const cellColumns = (data) => data.measures.flatMap((measure) => {
   const score = [MEASURES[measure], "pm", "Accuracy in % with its 95 % interval", "score"];

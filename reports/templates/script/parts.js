@@ -1,9 +1,10 @@
 // The sections of a setting, rendered from the parts of reports/parts/part.py. Folds are rendered when they are opened.
 // `choiceListeners` receive the chosen methods and score.
+const tableOf = ([kind, ...rest], data) => kind === "pairs" ? pairsTable(data, ...rest) : rest[0];
 const partHtml = (part, data) => {
   const [kind, ...rest] = part;
   switch (kind) {
-    case "table": return tableHtml(rest[0], data.methods);
+    case "table": case "pairs": return tableHtml(tableOf(part, data), data.methods);
     case "heading": return `<h3 id="${escaped(rest[0])}">${escaped(rest[1])} <a class="self" tabindex="-1" href="#${escaped(rest[0])}" aria-label="Link to ${escaped(rest[1])}">#</a></h3>`;
     case "fold": return `<details class="card" id="${escaped(rest[0])}"><summary><b>${escaped(rest[1])}</b> <span>${escaped(rest[2])}</span></summary></details>`;
     case "html": return `<div class="scroll">${rest[0]}</div>`;
@@ -16,7 +17,7 @@ const partsHtml = (parts, data) => parts.map((part) => partHtml(part, data)).joi
 const bindParts = (place, parts, data) => parts.forEach((part, index) => {
   const node = place.children[index];
   const [kind, ...rest] = part;
-  if (kind === "table") bindTable(node, rest[0], data.methods);
+  if (kind === "table" || kind === "pairs") bindTable(node, tableOf(part, data), data.methods);
   if (kind === "chart") bindChart(node, part);
   if (kind === "fold") node.addEventListener("toggle", () => { if (node.open) fillFold(node, rest[3], data); });
 });

@@ -36,3 +36,8 @@ drawPickers();
 // What a method changed on a dataset, where the page has the predictions.
 const errorsAddress = (anchor, data, method, dataset) => "look=" + [anchor, data.methods[method].key, data.datasets[dataset].name].map(encodeURIComponent).join("/");
 const hasErrors = () => document.getElementById("evidence-lists") !== null;
+// A score and its interval in per cent as texts; null without one.
+const pm = (data, measure, method, dataset) => {
+  const score = data.means[measure][method][dataset];
+  return score === null ? null : [(score / 100).toFixed(2), reach(data.reach?.[measure]?.[method][dataset] ?? null, 2)];
+};

@@ -26,18 +26,18 @@ const contentOf = (value, small, kind, methods) => {
   }
 };
 const SMALL_LINES = ["number", "text", "method", "badge", "sources"];  // kinds whose second item is a small line
-const cellHtml = (cell, kind, methods, isHead) => {
+const cellHtml = (cell, kind, title, methods, isHead) => {
   const [value, small, tip, classes] = parts5(cell);
   const cls = [CELL[kind] || "num", classes || ""].filter(Boolean).join(" ");
   const tag = isHead ? "th" : "td";
   const below = small && SMALL_LINES.includes(kind) ? `<span class="need">${escaped(small)}</span>` : "";
-  return `<${tag}${isHead ? ' scope="row"' : ""} class="${cls}"${tip ? ` title="${escaped(tip)}"` : ""}>${contentOf(value, small, kind, methods)}${below}</${tag}>`;
+  const head = isHead ? ' scope="row"' : ` data-head="${escaped(title)}"`;
+  return `<${tag}${head} class="${cls}"${tip ? ` title="${escaped(tip)}"` : ""}>${contentOf(value, small, kind, methods)}${below}</${tag}>`;
 };
 const rowHtml = (table, index, methods) => {
   const kinds = table.columns.map(kindOf);
   const head = Math.max(0, kinds.indexOf("method"));
-  const cls = table.rowClasses ? table.rowClasses[index] : "";
-  return `<tr${cls ? ` class="${cls}"` : ""}>${table.rows[index].map((cell, at) => cellHtml(cell, kinds[at], methods, at === head)).join("")}</tr>`;
+  return `<tr>${table.rows[index].map((cell, at) => cellHtml(cell, kinds[at], table.columns[at][0], methods, at === head)).join("")}</tr>`;
 };
 const tableTools = (table) => {
   let chips = "";

@@ -258,3 +258,18 @@ def test_the_command_writes_a_file_and_refuses_a_setting_without_runs(made, tmp_
     assert etl(*export, "--format", "markdown", "--out", str(tmp_path / "t.md"))[0] == 0
     assert (tmp_path / "t.md").read_text().startswith("**ViT-demo.drawn")
     assert "match these options" in etl(*export, "--shots", "3")[2]
+
+
+@pytest.mark.parametrize(
+    ("spent", "texts"),
+    [
+        ([30, 400, 0, 90, 90], ["0.50 min", "6.67 min", "0 s", "1.50 min", "1.50 min"]),
+        ([2, 36_000, 0, 90, 90], ["2.0 s", "10.0 h", "0 s", "90 s", "90 s"]),
+    ],
+)
+def test_a_column_of_times_has_one_unit_unless_a_time_would_be_printed_as_zero(board, spent, texts):
+    entries = tuple(
+        replace(entry, cost=replace(entry.cost, prepare_seconds=0, train_seconds=time))
+        for entry, time in zip(board.entries, spent, strict=True)
+    )
+    assert [row["training"] for row in exported(replace(board, entries=entries)).texts()] == texts

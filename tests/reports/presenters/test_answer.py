@@ -6,20 +6,18 @@ from dataclasses import replace
 from statistics import mean
 
 import pytest
-from report_sample import catalogue, difficulty_frame, runs_frame
+from report_sample import runs_frame, sample_site
 
 from bench.analysis.best_method import WORTHWHILE, Pick
 from reports._format import points
-from reports.advice import take
-from reports.presenters.content import PageContent
-from reports.presenters.site import site_view
+from reports.sentences import take
 
 
 @pytest.fixture(scope="module")
 def view():
     runs = runs_frame(protocols=("base-to-new",))
     runs = runs[~runs["method"].isin(["cocoop", "maple"])]
-    return site_view(PageContent(runs, difficulty_frame(), catalogue(), package_version="0")).overviews[0]
+    return sample_site(runs).overviews[0]
 
 
 def score(view, method, dataset, measure):

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import pytest
 from page_data import block_of, drawn_of
-from report_sample import catalogue, difficulty_frame, runs_frame
+from report_sample import difficulty_frame, runs_frame, sample_site
 
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
 from bench.papers.claims import Claim, check_claims, difficulty_by_backbone
 from bench.papers.published_numbers import published_frame
 from bench.papers.reproduction import compare_with_published
 from reports import render_site
-from reports.presenters.content import PageContent
-from reports.presenters.site import site_view
 
 
 def claim(name, sentence, a, b, **more):
@@ -35,11 +33,7 @@ def frame():
 
 @pytest.fixture(scope="module")
 def site(frame):
-    return site_view(
-        PageContent(
-            frame, difficulty_frame(), catalogue(), package_version="0", claims=CLAIMS, published=published_frame()
-        )
-    )
+    return sample_site(frame, claims=CLAIMS, published=published_frame())
 
 
 @pytest.fixture(scope="module")
@@ -82,9 +76,7 @@ def test_known_errors_of_printed_tables_are_said(site, page):
 
 def test_runs_without_a_published_counterpart_say_so(frame, tmp_path):
     other = frame.assign(backbone="ViT-demo.drawn")
-    site = site_view(
-        PageContent(other, difficulty_frame(), catalogue(), package_version="0", published=published_frame())
-    )
+    site = sample_site(other, published=published_frame())
     assert site.reproduction == ()
     assert ("coop", "coop") in site.unmatched
     page = render_site(site, tmp_path / "a.html").read_text("utf-8")

@@ -8,13 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from page_data import drawn_of, evidence_of
-from report_sample import catalogue, difficulty_frame, runs_frame
+from report_sample import difficulty_frame, runs_frame, sample_site
 
 from bench.papers.claims import load_claims
 from bench.papers.published_numbers import published_frame
 from reports import render_site
-from reports.presenters.content import PageContent
-from reports.presenters.site import site_view
 
 ODD = "</script><b onmouseover=alert(1)>\"'&" + "x" * 300
 
@@ -29,11 +27,7 @@ def write(tmp_path):
     def write(runs, difficulty=None):
         """The view, and the text of the page with that of the parts that scripts draw."""
         measured = difficulty_frame() if difficulty is None else difficulty
-        site = site_view(
-            PageContent(
-                runs, measured, catalogue(), package_version="0", claims=load_claims(), published=published_frame()
-            )
-        )
+        site = sample_site(runs, measured, claims=load_claims(), published=published_frame())
         page = render_site(site, tmp_path / "a.html").read_text("utf-8")
         content = page[page.index("<main") : page.index("</main>")] + (drawn_of(page) if site.boards else "")
         assert not re.search(r">\s*[±+−-]?nan\b", content, re.IGNORECASE)
