@@ -73,16 +73,3 @@ def test_the_draw_over_the_real_class_sizes_gives_the_digest_of_the_published_po
         for part in ("train", "val"):
             found = " ".join(sample.key for sample in getattr(draw, part))
             assert hashlib.sha256(found.encode()).hexdigest() == facts["sha256"][key][part], (key, part)
-
-
-def test_a_small_split_that_is_not_grouped_by_label():
-    """The expected values were computed with CPython's `random.sample` on the file's paths."""
-    split = read_coop_split(FIXTURES / "toy_split.json")
-    assert split.class_names == ("Big_Owl", "small_owl", "colt's foot", "2012 Van C/V", "grid")
-    draw = few_shot_draws.draw_coop(split.train, split.val, shots=2, seed=1, class_names=split.class_names)
-    assert [s.key[len("train/") : -len(".jpg")] for s in draw.train] == (
-        ["3_04", "3_00", "0_05", "0_03", "2_03", "2_04", "4_02", "4_01", "1_04", "1_00"]
-    )
-    assert [s.key[len("val/") : -len(".jpg")] for s in draw.val] == (
-        ["1_02", "1_00", "4_01", "4_00", "0_02", "0_00", "3_00", "3_01", "2_00", "2_02"]
-    )

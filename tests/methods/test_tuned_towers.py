@@ -115,14 +115,6 @@ def test_clip_fit_equals_a_model_with_those_biases_and_norms(template: str, word
     assert_same_gradients(method.loss(batch), fitted(method), plain, tensors)
 
 
-def test_clip_fit_holds_the_texts_less_firmly_in_few_shot() -> None:
-    weights = {p: CLIPFit.info.default_config(p).model_dump()["weight"] for p in EvalProtocol}
-    assert weights[EvalProtocol.FEW_SHOT] == 2
-    assert weights[EvalProtocol.BASE_TO_NEW] == weights[EvalProtocol.CROSS_DATASET] == 8
-    few_shot = CLIPFit.info.default_config(EvalProtocol.FEW_SHOT)
-    assert [few_shot.for_dataset(name).model_dump()["weight"] for name in ("dtd", "sun397", "eurosat")] == [8, 8, 2]
-
-
 @pytest.mark.parametrize(("which", "count"), [("blocks", 61_440), ("all", 65_536)])
 def test_the_first_stage_equals_a_model_with_those_norms(which: Any, count: int) -> None:
     method = prepared(TwoStage(tiny_backbone(), TwoStageConfig(norms=which), torch.Generator()))
