@@ -47,14 +47,7 @@ def published_numbers(
 
 
 def published_table(numbers: DataFrame) -> Table:
-    """Numbers of `published_numbers` with the source of each, and what its method sees besides the labelled images."""
-    from bench.papers import registered
-
-    catalogue = registered()
-
-    def uses(row: Row) -> str:
-        extras = catalogue.method(row["method"]).uses
-        return "unknown" if extras is None else ", ".join(extras) or "labelled images only"
+    """Numbers of `published_numbers` with the source of each; addresses and conditions are in the rows alone."""
 
     def split(row: Row) -> str:
         return row["split"] if row["metric"] == "accuracy" else str(row["metric"]).replace("_", " ")
@@ -62,17 +55,18 @@ def published_table(numbers: DataFrame) -> Table:
     without_nan = numbers.astype(object).where(numbers.notna(), None)
     rows = [{str(name): value for name, value in row.items()} for row in without_nan.to_dict("records")]
     columns: list[Column | str] = [
+        "printed",
         Column("method", lambda row: f"{row['method']} [{row['variant']}]" if row["variant"] else row["method"]),
         "dataset",
         Column("split", split),
-        "printed",
+        *("protocol", "backbone", "shots"),
         Column("source", lambda row: f"{row['reported_in']}, {row['source_table']}"),
-        Column("uses", uses),
-        *("protocol", "backbone", "shots", "standing", "recipe", "url", "note"),
     ]
-    note = f"{len(numbers)} published numbers; numbers copied from another paper are not independent"
-    spare = ("uses", "note", "url", "recipe", "standing", "shots", "backbone", "protocol", "source")
-    return Table(rows, columns, notes=[note], spare=spare)
+    note = (
+        f"{len(numbers)} published numbers; numbers copied from another paper are not independent. Fewer with -d, "
+        "--protocol, --backbone, --shots or --splits; --json has the address and the conditions of each."
+    )
+    return Table(rows, columns, notes=[note], spare=("shots", "backbone", "protocol"))
 
 
 def published_summary(numbers: DataFrame) -> Table:

@@ -26,6 +26,7 @@ from datasets_registry import (
     did_you_mean,
     foreign_files,
     has_imported_features,
+    spelling,
 )
 
 _FOLDER = resources.files("bench.papers") / "experiments"
@@ -166,12 +167,13 @@ def shipped_papers() -> list[str]:
 
 
 def read_paper(name: str) -> Paper:
-    """A shipped paper by name, or a file by its path.
+    """A shipped paper by name, without regard to case and punctuation, or a file by its path.
 
     Raises UnknownNameError for an unknown paper, and UsageError, which names the line, for a wrong file.
     """
-    path = Path(name).expanduser()
-    if name in (papers := shipped_papers()):
+    path, papers = Path(name).expanduser(), {spelling(paper): paper for paper in shipped_papers()}
+    if spelling(name) in papers:
+        name = papers[spelling(name)]
         file, text = None, (_FOLDER / f"{name}.toml").read_text(encoding="utf-8")
     elif path.suffix == ".toml":
         try:
@@ -179,7 +181,7 @@ def read_paper(name: str) -> Paper:
         except OSError as error:
             raise UsageError(f"The paper file {path} cannot be read: {error.strerror or error}.") from None
     else:
-        raise UnknownNameError("paper", name, papers, " A file of your own is given by its path, PAPER.toml.")
+        raise UnknownNameError("paper", name, papers.values(), " A file of your own is given by its path, PAPER.toml.")
     return parse_paper(text, name if file is None else path.stem, file)
 
 

@@ -53,7 +53,11 @@ def test_the_command(etl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert "not independent" in err
     monkeypatch.setattr("bench.cli._print.terminal_width", lambda _: 80)
     _, out, _ = etl("papers", "published", "-m", "coop", "-d", "eurosat", "--protocol", "base-to-new")
-    assert {"source", "protocol"} <= set(out.splitlines()[0].split()), "a narrow terminal keeps the source"
+    assert {"printed", "source"} <= set(out.splitlines()[0].split()), "a narrow terminal keeps the source"
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert max(map(len, etl("papers", "published", "-m", "apex")[1].splitlines())) < 250, "without addresses and notes"
+    assert etl("papers", "reproduce", "Apex", "--json") == etl("papers", "reproduce", "apex", "--json")
     assert "base-to-new" in etl("papers", "published", "--list", "protocol")[1]
     code, _, err = etl("papers", "published", "--list", "colour")
     assert code == 2
