@@ -98,16 +98,16 @@ def _cost(request: FigureRequest) -> Figure:
     if not axes:
         raise UsageError("--figure cost: these runs recorded no cost that all methods have; choose methods with -m.")
     svg = cost_svg(view, axes[0], fixed_pair(*request.pair(request.overview)))
-    what = f"{PHRASES[request.board.measures[-1]]} against {COST_AXES[axes[0]].lower()}"
+    content = f"{PHRASES[request.board.measures[-1]]} against {COST_AXES[axes[0]].lower()}"
     hollow = [view.entry_name(point.entry) for point in view.costs if axes[0] not in point.front]
     lacks = [f"{join(hollow)} hollow and not compared (missing runs or selected on test labels)"] if hollow else []
-    return svg, _line(request, what, lacks)
+    return svg, _line(request, content, lacks)
 
 
 def _shots(request: FigureRequest) -> Figure:
     if len(request.boards) < 2:
-        known = request.board.setting.shots_text
-        raise UsageError(f"--figure shots needs runs with several numbers of shots; these have {known}.")
+        shots_text = request.board.setting.shots_text
+        raise UsageError(f"--figure shots needs runs with several numbers of shots; these have {shots_text}.")
     overview, measure = request.overview, request.board.measures[-1]
     views = [request.view(board) for board in request.boards]
     svg = shots_svg(views, overview, measure, fixed_pair(*request.pair(overview)))
@@ -122,45 +122,45 @@ def _shots(request: FigureRequest) -> Figure:
 
 def _without_shots(request: FigureRequest) -> Iterator[str]:
     """The methods that have no run with some of the numbers of shots, and these numbers."""
-    found: dict[tuple[str, ...], list[str]] = {}
+    titles_by_counts: dict[tuple[str, ...], list[str]] = {}
     for key, title in request.titles.items():
         boards = [board for board in request.boards if key not in {entry.key for entry in board.entries}]
-        found.setdefault(tuple(str(board.setting.shots) for board in boards), []).append(title)
-    for counts, titles in found.items():
+        titles_by_counts.setdefault(tuple(str(board.setting.shots) for board in boards), []).append(title)
+    for counts, titles in titles_by_counts.items():
         if counts:
             yield f"{join(titles)} with {join(counts)} shots"
 
 
 def _map(request: FigureRequest) -> Figure:
     overview, measure = request.overview, request.board.measures[-1]
-    shown = gain_map(overview, measure)
+    gains = gain_map(overview, measure)
     places = {entry.key: place for place, entry in enumerate(request.board.entries)}
-    rows = sorted(shown.rows, key=lambda row: places[row.key]) if request.chosen else shown.rows
+    rows = sorted(gains.rows, key=lambda row: places[row.key]) if request.chosen else gains.rows
     lacks = [] if any(row.strip is not None and row.strip.here is not None for row in rows) else ["no intervals"]
-    if shown.zero is None:
+    if gains.zero is None:
         lacks.append("zero-shot, so cells are accuracies")
-    what = f"Gain in {PHRASES[measure]} over zero-shot" if shown.zero else PHRASES[measure]
-    return map_svg(shown, rows), _line(request, what, lacks + _unknown(overview))
+    content = f"Gain in {PHRASES[measure]} over zero-shot" if gains.zero else PHRASES[measure]
+    return map_svg(gains, rows), _line(request, content, lacks + _unknown(overview))
 
 
 def _difficulty(request: FigureRequest) -> Figure:
     overview, measure = request.overview, request.board.measures[-1]
     a, b = request.pair(overview)
-    what = f"{PHRASES[measure]} on datasets from easy to hard" if not _unknown(overview) else PHRASES[measure]
+    content = f"{PHRASES[measure]} on datasets from easy to hard" if not _unknown(overview) else PHRASES[measure]
     names = [overview.names[key] for key in (a, b) if key is not None]
     legend = " ".join(f"{mark}: {name}." for mark, name in zip(("Disc", "Dash"), names, strict=False))
     return difficulty_picture(
         overview, (a, b)
-    ), f"{_line(request, what, _unknown(overview))} {legend} Dots: the others."
+    ), f"{_line(request, content, _unknown(overview))} {legend} Dots: the others."
 
 
 def difficulty_picture(view: OverviewView, pair: tuple[str | None, str | None] | None = None) -> Markup:
     """The chart of difficulty of two methods, by default those that the page shows first."""
     measure = view.table.measures[-1]
-    shown, numbers = gain_map(view, measure), {key: number for number, key in enumerate(view.names)}
+    gains, numbers = gain_map(view, measure), {key: number for number, key in enumerate(view.names)}
     a, b = first_pair(view, view.answers[measure]) if pair is None else pair
-    rows = [shown.row(numbers.get(key or "")) for key in (a, b)]
-    return map_svg(shown, (), (rows[0], rows[1]))
+    rows = [gains.row(numbers.get(key or "")) for key in (a, b)]
+    return map_svg(gains, (), (rows[0], rows[1]))
 
 
 FIGURES: Mapping[str, Callable[[FigureRequest], Figure]] = {
@@ -174,17 +174,17 @@ FIGURES: Mapping[str, Callable[[FigureRequest], Figure]] = {
 
 def _unknown(overview: OverviewView) -> list[str]:
     """That no difficulty is known, which would order the datasets."""
-    known = overview.answers[overview.table.measures[-1]].places
-    return [] if known else ["no difficulty is known, so the order of datasets says nothing"]
+    places = overview.answers[overview.table.measures[-1]].places
+    return [] if places else ["no difficulty is known, so the order of datasets says nothing"]
 
 
-def _line(request: FigureRequest, what: str, lacks: Sequence[str]) -> str:
+def _line(request: FigureRequest, content: str, lacks: Sequence[str]) -> str:
     """What a figure shows, and what is missing."""
     board, entries = request.board, request.titles
-    missing = [cell for one in request.boards for cell in one.missing if cell.entry in entries]
+    missing = [cell for board_of_shots in request.boards for cell in board_of_shots.missing if cell.entry in entries]
     names = list(dict.fromkeys(entries[cell.entry] for cell in missing))
-    found = [f"{counted(len(missing), 'run')} of {join(names)} missing", *lacks] if missing else list(lacks)
+    lacking_texts = [f"{counted(len(missing), 'run')} of {join(names)} missing", *lacks] if missing else list(lacks)
     setting = board.setting.title if len(request.boards) == 1 else f"{board.setting.backbone}, {board.setting.protocol}"
-    shown = f"{counted(len(entries), 'method')}, {counted(len(board.averaged), 'dataset')}, {setting}"
-    lacking = f"Lacks: {'; '.join(found)}." if found else "Nothing is missing."
-    return f"{what[0].upper()}{what[1:]}: {shown}. {lacking}"
+    scope = f"{counted(len(entries), 'method')}, {counted(len(board.averaged), 'dataset')}, {setting}"
+    lacking = f"Lacks: {'; '.join(lacking_texts)}." if lacking_texts else "Nothing is missing."
+    return f"{content[0].upper()}{content[1:]}: {scope}. {lacking}"

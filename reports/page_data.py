@@ -23,7 +23,7 @@ from reports._format import brief, unbroken
 from reports.charts.svg_file import svg_file
 from reports.map.figure import map_svg
 from reports.map.gain_map import gain_map, letters
-from reports.map.html import MapLinks, map_html
+from reports.map.html import map_html
 from reports.map.pairs import first_pair, means_data, orders, pairs_data
 from reports.page_file import page_environment
 from reports.parts.comparisons import pairs_parts, shots_parts, with_other_shots
@@ -51,13 +51,13 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
     boards: Sequence[AnyBoardView] = [*site.boards, *site.published_boards]
     by_anchor = {board.anchor: board for board in boards}
     home = overviews[first].anchor if overviews else ""
-    rest: dict[str, Any] = {board.anchor: _evidence(board, site) for board in boards}
+    evidence: dict[str, Any] = {board.anchor: _evidence(board, site) for board in boards}
     views = {view.anchor: view for view in overviews}
     settings = {view.anchor: _setting(view, by_anchor[view.anchor], home) for view in overviews}
     details: list[Any] = []
     drawings: list[str] = []
     for anchor, setting in settings.items():
-        folds = rest[anchor]["folds"]
+        folds = evidence[anchor]["folds"]
         related = [by_anchor[other["anchor"]] for other in with_other_shots(setting, settings)]
         if curves := shots_parts(views[anchor], related):
             setting["sections"]["leaderboard"][:0] = curves
@@ -70,14 +70,14 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
             if "overlap" in dataset:
                 dataset["overlap"] = numbered(dataset["overlap"], details)
     if site.error_analysis.lists:
-        rest["lists"] = list_rows(site.error_analysis, site.catalogue)
+        evidence["lists"] = list_rows(site.error_analysis, site.catalogue)
     sections = {"published": reproduction_parts(site.reproduction, site.unmatched, site.catalogue)}
     if site.sources:
         sections["published_sources"] = sources_parts(site.sources)
     sections |= {part.name: list(part.parts) for part in site.added}
     sections = {name: without_pictures(parts, drawings) for name, parts in sections.items()}
     if drawings:
-        rest["drawings"] = drawings
+        evidence["drawings"] = drawings
     block = {
         "first": home,
         "titles": SCORE_TITLES,
@@ -95,18 +95,18 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
         "datasets": {d.name: _facts(d) for board in boards for d in board.datasets if isinstance(d, DatasetFacts)},
         "sections": sections if site.boards or site.sources else {},
     }
-    return block, rest
+    return block, evidence
 
 
 def _evidence(board: AnyBoardView, site: SiteView) -> dict[str, Any]:
-    found: dict[str, Any] = {"folds": {}}
+    evidence: dict[str, Any] = {"folds": {}}
     if isinstance(board, BoardView):
-        view = next(one for one in site.overviews if one.anchor == board.anchor)
-        shown = gain_map(view, view.table.measures[-1])
-        found["exports"] = {**board.exports, "SVG": svg_file(map_svg(shown, shown.rows), ".svg").decode()}
+        view = next(overview for overview in site.overviews if overview.anchor == board.anchor)
+        gains = gain_map(view, view.table.measures[-1])
+        evidence["exports"] = {**board.exports, "SVG": svg_file(map_svg(gains, gains.rows), ".svg").decode()}
         if site.error_analysis.lists:
-            found["errors"] = cell_rows(board, site.error_analysis)
-    return found
+            evidence["errors"] = cell_rows(board, site.error_analysis)
+    return evidence
 
 
 def pictures_data(site: SiteView) -> dict[str, Any]:
@@ -134,17 +134,17 @@ def _setting(view: OverviewView, board: AnyBoardView, home: str) -> dict[str, An
     for dataset in stated:
         if dataset.seen is not None and seen_datasets.is_seen(dataset.seen):
             overlap[dataset.name] |= {"seen": [seen_mark(dataset.seen), dataset.seen.statement]}
-    here = "" if view.anchor == home else f"&setting={quote(view.anchor, safe='')}"
-    found: dict[str, Any] = {
+    suffix = "" if view.anchor == home else f"&setting={quote(view.anchor, safe='')}"
+    setting: dict[str, Any] = {
         "anchor": view.anchor,
         "heading": facts_line(view),
         "title": board.heading,
         "facets": _facets(board, view),
         "whole": int(view.whole),
         "baseline": _place(keys, view.table.baseline),
-        "methods": [_method(view, board, key, here) for key in keys],
+        "methods": [_method(view, board, key, suffix) for key in keys],
         "datasets": [
-            {"name": d.name, "title": d.title, "address": f"dataset={quote(d.name, safe='')}{here}"}
+            {"name": d.name, "title": d.title, "address": f"dataset={quote(d.name, safe='')}{suffix}"}
             | overlap.get(d.name, {})
             for d in view.datasets
         ],
@@ -152,42 +152,31 @@ def _setting(view: OverviewView, board: AnyBoardView, home: str) -> dict[str, An
         "axes": [[axis.name, axis.title] for axis in view.axes if axis.name != dataset_difficulty.RTD],
         "means": {measure: means_data(view, measure) for measure in view.table.measures},
         "pairs": {measure: pairs_data(view.answers[measure].verdict, keys) for measure in view.table.measures},
-        "answers": {
-            measure: _answer(view, measure, keys, names) | _map(view, board, measure, here)
-            for measure in view.table.measures
-        },
+    }
+    setting["answers"] = {
+        measure: _answer(view, measure, keys, names) | _map(view, measure, setting) for measure in view.table.measures
     }
     if isinstance(board, BoardView):
-        found |= {
+        setting |= {
             "runs": [
                 [[run and run[:SHOWN_DIGITS] for run in view.table.array.runs(key, name)] for name in names]
                 for key in keys
             ],
             "reach": {measure: [_reach(board, key, measure, names) for key in keys] for measure in view.table.measures},
         }
-    found["difficulty"] = _difficulty(board, names)
-    found["sections"] = _sections(view, board)
-    return found
+    setting["difficulty"] = _difficulty(board, names)
+    setting["sections"] = _sections(view, board)
+    return setting
 
 
 SHOWN_DIGITS = 6
 """First digits of a run id that the page shows."""
 
 
-def _map(view: OverviewView, board: AnyBoardView, measure: str, here: str) -> dict[str, str]:
+def _map(view: OverviewView, measure: str, setting: dict[str, Any]) -> dict[str, str]:
     """The map of a score as HTML, and what to take."""
-    shown, environment = gain_map(view, measure), page_environment()
-
-    def method(key: str) -> str:
-        return f"method={quote(key, safe='')}{here}"
-
-    def dataset(name: str) -> str:
-        return f"dataset={quote(name, safe='')}{here}"
-
-    def marks(key: str) -> list[list[str]]:
-        return badges(board.board.entry(key), board) if isinstance(board, BoardView) else []
-
-    drawn = map_html(environment, shown, MapLinks(method, dataset, marks), view.anchor)
+    gains = gain_map(view, measure)
+    drawn = map_html(page_environment(), gains, setting["methods"], setting["datasets"], view.anchor)
     return {"map": unbroken(drawn), "take": str(unbroken(take(view, measure)))}
 
 
@@ -225,24 +214,24 @@ def _facets(board: AnyBoardView, view: OverviewView) -> list[str]:
     return [view.backbone, board.protocol_title, str(shots_value(shots)), draw, scope]
 
 
-def _method(view: OverviewView, board: AnyBoardView, key: str, here: str) -> dict[str, Any]:
-    address, name, family = f"method={quote(key, safe='')}{here}", view.names[key], view.families[key]
-    found: dict[str, Any] = {"key": key, "name": name, "title": name, "label": "", "family": family, "badges": []}
-    found["address"] = address
+def _method(view: OverviewView, board: AnyBoardView, key: str, suffix: str) -> dict[str, Any]:
+    address, name, family = f"method={quote(key, safe='')}{suffix}", view.names[key], view.families[key]
+    facts: dict[str, Any] = {"key": key, "name": name, "title": name, "label": "", "family": family, "badges": []}
+    facts["address"] = address
     if isinstance(board, BoardView):
         entry = board.board.entry(key)
-        found["title"], found["label"] = view.catalogue.method(entry.method).title, entry.label
-        found |= {"badges": badges(entry, board), "method": entry.method}
-        found |= {
+        facts["title"], facts["label"] = view.catalogue.method(entry.method).title, entry.label
+        facts |= {"badges": badges(entry, board), "method": entry.method}
+        facts |= {
             "n": entry.coverage,
             "expected": entry.planned,
             "settings": _settings(entry, board.differing.get(key), board.settings_file),
         }
     if uses := ", ".join(view.uses.get(key, ())):
         if view.board is None:
-            found["title"] = name.removesuffix(f" [{uses}]")
-        found |= {"badges": [*found["badges"], ["uses", uses, USES_HINT]], "inputs": letters(view.uses[key])}
-    return found
+            facts["title"] = name.removesuffix(f" [{uses}]")
+        facts |= {"badges": [*facts["badges"], ["uses", uses, USES_HINT]], "inputs": letters(view.uses[key])}
+    return facts
 
 
 USES_HINT = "What the method sees besides the labelled images"
@@ -278,28 +267,28 @@ def entry_settings(entry: Entry) -> dict[str, Any]:
 
 def _reach(board: BoardView, key: str, measure: str, names: Sequence[str]) -> list[int | list[int] | None]:
     """Distances to the ends of the interval of an entry's score on each dataset, in 0.01 %."""
-    known = [board.board.score(key, name, measure) for name in names]
-    return [None if score is None else whole_sides(score) for score in known]
+    scores = [board.board.score(key, name, measure) for name in names]
+    return [None if score is None else whole_sides(score) for score in scores]
 
 
 def _difficulty(board: AnyBoardView, names: Sequence[str]) -> dict[str, Any]:
     """Difficulty by measure: for each dataset its values on all, base and new classes."""
     datasets = {dataset.name: dataset for dataset in board.datasets}
-    found: dict[str, dict[str, Mapping[str, float]]] = {}
+    by_title: dict[str, dict[str, Mapping[str, float]]] = {}
     for name in names:
         dataset = datasets.get(name)
         for title, values in dataset.measures.items() if isinstance(dataset, DatasetFacts) else ():
-            found.setdefault(title, {})[name] = values
+            by_title.setdefault(title, {})[name] = values
     return {
         title: [[_short(by_name.get(name, {}).get(s)) for s in ("all", "base", "new")] for name in names]
-        for title, by_name in found.items()
+        for title, by_name in by_title.items()
     }
 
 
 def _links(paper: str, code: str) -> list[list[str]]:
     """Paper and code of a method with their addresses; empty texts have none."""
-    found = [["Paper", _paper_address(paper)]] if paper else []
-    return found + ([["Code", f"https://github.com/{code}"]] if code else [])
+    links = [["Paper", _paper_address(paper)]] if paper else []
+    return links + ([["Code", f"https://github.com/{code}"]] if code else [])
 
 
 def _paper_address(paper: str) -> str:
@@ -315,9 +304,9 @@ def _facts(dataset: DatasetFacts) -> dict[str, Any]:
 
 
 def _answer(view: OverviewView, measure: str, keys: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
-    found = view.answers[measure]
+    answer = view.answers[measure]
     split = classes_of(measure)
-    a, _ = first_pair(view, found)
+    a, _ = first_pair(view, answer)
     return {
         "headline": unbroken(headline(view, measure).claim),
         "known": str(unbroken(known_lines(view, measure))),

@@ -117,17 +117,19 @@ def _sections(site: SiteView) -> Sequence[Section]:
     """The sections that apply to the page, with the parts that have something to show."""
     if not (site.boards or site.published_boards):
         return ()
-    shown = {
+    has_content = {
         "claims": any(result.verdict != "not tested" for result in site.claims),
         "head_to_head": any(len(board.verdict.ranked) > 1 for board in site.boards),
         "published": site.reproduction,
         "error_analysis": site.error_analysis.lists,
     }
-    found = []
+    sections = []
     for section in PUBLISHED_SECTIONS if site.published_boards else SECTIONS:
         added = [part.name for part in site.added if part.section == section.name]
-        found.append(replace(section, parts=(*added, *(part for part in section.parts if shown.get(part, True)))))
-    return [section for section in found if section.parts]
+        sections.append(
+            replace(section, parts=(*added, *(part for part in section.parts if has_content.get(part, True))))
+        )
+    return [section for section in sections if section.parts]
 
 
 def json_island(value: object) -> Markup:

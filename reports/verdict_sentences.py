@@ -64,12 +64,12 @@ def headline(view: OverviewView, measure: str) -> Headline:
     return Headline(f"{leader} is not shown to beat {other}", place, f"It leads by {gap} points{carried}.")
 
 
-def _nothing_gains(view: OverviewView, answer: best_method.Answer, known: Certainty) -> Headline:
+def _nothing_gains(view: OverviewView, answer: best_method.Answer, certainty: Certainty) -> Headline:
     """The headline where zero-shot has the highest mean."""
     verdict = answer.verdict
     second, gap = _short(view, verdict.reference), _gap(answer)
-    end = {Certainty.OPEN: ", which is not clear", Certainty.UNKNOWN: ", which is not tested"}.get(known, "")
-    level = known is Certainty.SAME or gap == "0.0"
+    end = {Certainty.OPEN: ", which is not clear", Certainty.UNKNOWN: ", which is not tested"}.get(certainty, "")
+    level = certainty is Certainty.SAME or gap == "0.0"
     more = f"{second} has the same mean." if level else f"{second} is {gap} points lower{end}."
     return Headline(
         f"No method has a higher mean than {inline(view, verdict.leader or '')}", f" on {where(view, answer)}", more

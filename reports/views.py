@@ -85,8 +85,8 @@ class BoardView:
 
     def entry_name(self, key: str) -> str:
         """Title of an entry with the settings that distinguish it; the key of an unknown one."""
-        found = next((entry for entry in self.board.entries if entry.key == key), None)
-        return key if found is None else self.catalogue.entry_title(found.method, found.label)
+        titled = next((entry for entry in self.board.entries if entry.key == key), None)
+        return key if titled is None else self.catalogue.entry_title(titled.method, titled.label)
 
     def dataset_title(self, name: str) -> str:
         """Title of a dataset by its name."""
@@ -182,11 +182,6 @@ class OverviewView:
     def groups(self) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
         """Names of the easy, medium and hard datasets by the last measure."""
         return self.answers[self.table.measures[-1]].by_difficulty
-
-    @property
-    def has_others(self) -> bool:
-        """Whether published methods with other inputs stand apart."""
-        return self.board is None and any(self.uses.values())
 
     @property
     def has_missing(self) -> bool:

@@ -36,13 +36,6 @@ def cost_axes(board: BoardView) -> list[str]:
     return [axis for axis in COST_AXES if board.costs and all(axis in point.costs for point in board.costs)]
 
 
-def front_text(on_front: bool | None) -> str:
-    """States whether an entry is on the Pareto front."""
-    if on_front is None:
-        return "not compared: missing runs or selected on test labels"
-    return "on the front" if on_front else "off the front"
-
-
 def cost_svg(view: BoardView, axis: str, pair: Pair = CHANGING) -> Markup:
     """Every entry by its cost on one of `cost_axes`; hollow where it is not compared. The stepped line is the front."""
     unit = 2.0**20 if axis == "memory" else 1.0
@@ -72,5 +65,10 @@ def _entry(title: str, point: CostPoint, axis: str, place: tuple[float, float]) 
     """The mark of an entry, with its numbers and its place on the front."""
     front = point.front.get(axis)
     score, cost = score_text(point.value.mean, point.value.low, point.value.high), cost_text(axis, point.costs[axis])
-    tip = f"{title}: {score} % with {cost}. Pareto: {front_text(front)}."
+    places = {
+        None: "not compared: missing runs or selected on test labels",
+        True: "on the front",
+        False: "off the front",
+    }
+    tip = f"{title}: {score} % with {cost}. Pareto: {places[front]}."
     return mark(*place, tip, hollow=front is None)

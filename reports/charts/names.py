@@ -45,17 +45,17 @@ def place_names(
         [(60, 54.0, 'start'), (40, 56.0, 'end')]
     """
     taken = [*lines, *((x - 6, y - 6, x + 6, y + 6) for x, y in marks.values())]
-    found = {}
+    labels = {}
     for key, (x, y) in sorted(marks.items(), key=lambda item: item[1][1]):
         places = list(_places(x, y, LETTER * min(len(names[key]), NAME_LENGTH)))
         allowed = places if left else places[::2]
-        free = (one for one in allowed if _within(one[0], ends) and not any(_meet(one[0], box) for box in taken))
+        free = (spot for spot in allowed if _within(spot[0], ends) and not any(_meet(spot[0], box) for box in taken))
         box, anchor, is_far = next(free, places[0])
         taken.append(box)
         start, middle = box[0] if anchor == "start" else box[2], (box[1] + box[3]) / 2
         line = f"M{x:g},{y:g}L{start:g},{middle:g}" if is_far else ""
-        found[key] = Label(names[key], round(start, 1), round(middle + ABOVE, 1), anchor, line)
-    return found
+        labels[key] = Label(names[key], round(start, 1), round(middle + ABOVE, 1), anchor, line)
+    return labels
 
 
 def _places(x: float, y: float, width: float) -> Iterator[tuple[Box, str, bool]]:
@@ -72,5 +72,5 @@ def _within(box: Box, ends: Box) -> bool:
     return box[0] >= ends[0] and box[1] >= ends[1] and box[2] <= ends[2] and box[3] <= ends[3]
 
 
-def _meet(one: Box, other: Box) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+def _meet(first: Box, second: Box) -> bool:
+    return first[0] < second[2] and second[0] < first[2] and first[1] < second[3] and second[1] < first[3]

@@ -78,8 +78,8 @@ def shots_svg(boards: Sequence[BoardView], overview: OverviewView, measure: str,
         for number, ((title, series), corner) in enumerate(zip(content, corners, strict=True))
     ]
     height = max(2 * HEIGHT, corners[-1][1] + HEIGHT) + 20
-    shown = ", ".join(map(str, counts))
-    label = f"Accuracy against shots ({shown}), on average and on {counted(len(datasets), 'dataset')}"
+    counts_text = ", ".join(map(str, counts))
+    label = f"Accuracy against shots ({counts_text}), on average and on {counted(len(datasets), 'dataset')}"
     parts.append(text(COLUMNS * WIDTH / 2, height - 6, "Training images per class (log scale)", "middle"))
     return svg(COLUMNS * WIDTH, height, label, parts, len(content[0][1]))
 
@@ -114,8 +114,8 @@ def _panel(
 ) -> _Panel:
     (x, top), size = corner, 2 if large else 1
     ends = (x + 34, top + 28, x + size * WIDTH - 12 - large * NAMES, top + size * HEIGHT - 28)
-    known = [value for one in series for value in one.values if value is not None]
-    y = linear_axis(_reached(known), ends[3], ends[1], most=4 * size)
+    estimates = [value for line in series for value in line.values if value is not None]
+    y = linear_axis(_reached(estimates), ends[3], ends[1], most=4 * size)
     return _Panel(title, ends, counts, log_axis(counts, ends[0] + 6, ends[2]), y, large)
 
 
@@ -135,9 +135,9 @@ def _drawn(panel: _Panel, series: Sequence[_Series], zero: str | None, pair: Pai
     parts += [text(left - 5, panel.y.at(tick) + 4, f"{tick:g}", "end", SOFT) for tick in panel.y.ticks]
     parts += [text(panel.place(count, 0)[0], bottom + 15, str(count), "middle", SOFT) for count in panel.counts]
     parts.append(text(left - 30, top - 12, shorten(panel.title, 26), title=panel.title, more=BOLD))
-    by_key = {one.key: one for one in series}
-    ends = {key: panel.place(*_last(panel.counts, one)) for key, one in by_key.items()}
-    names, room = {key: one.name for key, one in by_key.items()}, (left, top - 8, right + NAMES, bottom)
+    by_key = {line.key: line for line in series}
+    ends = {key: panel.place(*_last(panel.counts, line)) for key, line in by_key.items()}
+    names, room = {key: line.name for key, line in by_key.items()}, (left, top - 8, right + NAMES, bottom)
     labels = place_names(ends, names, room, left=False)
     order = sorted(pair.order(by_key), key=lambda key: key != zero)
     for key in order:
@@ -148,14 +148,14 @@ def _drawn(panel: _Panel, series: Sequence[_Series], zero: str | None, pair: Pai
     return Markup('<g data-panel="{}">{}</g>').format(json.dumps(facts), Markup("").join(parts))
 
 
-def _last(counts: Sequence[int], one: _Series) -> tuple[int, float]:
+def _last(counts: Sequence[int], series: _Series) -> tuple[int, float]:
     """The largest number of shots with a score, and the score in percent."""
-    known = [(count, 100 * value.mean) for count, value in zip(counts, one.values, strict=True) if value is not None]
-    return known[-1]
+    means = [(count, 100 * value.mean) for count, value in zip(counts, series.values, strict=True) if value is not None]
+    return means[-1]
 
 
-def _level(panel: _Panel, one: _Series) -> Markup:
-    y = panel.place(*_last(panel.counts, one))[1]
+def _level(panel: _Panel, series: _Series) -> Markup:
+    y = panel.place(*_last(panel.counts, series))[1]
     return path(f"M{panel.ends[0]},{y}H{panel.ends[2] + 6}", "currentColor", DASHED)
 
 

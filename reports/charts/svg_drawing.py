@@ -76,8 +76,8 @@ def mark(x: float, y: float, tip: str, *, hollow: bool = False, small: bool = Fa
     width = 7 if small else 9
     place = f"M{x:g},{y:g}l.1,.1"
     named = escape(f"mark {classes}".strip())
-    found = Markup(f'<path class="{named}" d="{place}" stroke-width="{width}" data-tip="{escape(tip)}"/>')
-    return found + Markup(f'<path d="{place}" stroke-width="{width - 3.5}" stroke="{PAPER}"/>') if hollow else found
+    disc = Markup(f'<path class="{named}" d="{place}" stroke-width="{width}" data-tip="{escape(tip)}"/>')
+    return disc + Markup(f'<path d="{place}" stroke-width="{width - 3.5}" stroke="{PAPER}"/>') if hollow else disc
 
 
 def name(labels: Mapping[str, Label], key: str, pair: Pair) -> Markup:
@@ -90,8 +90,8 @@ def name(labels: Mapping[str, Label], key: str, pair: Pair) -> Markup:
         return Markup("")
     line = Markup('<path class="name" d="{}" stroke-width=".75"/>').format(label.line) if label.line else ""
     fill, more = "currentColor" if side else SOFT, f'class="name" {BOLD if side else ""}'.rstrip()
-    shown = shorten(label.text, NAME_LENGTH)
-    return line + text(label.x, label.y, shown, label.anchor, fill, title=label.text, more=more)
+    short_name = shorten(label.text, NAME_LENGTH)
+    return line + text(label.x, label.y, short_name, label.anchor, fill, title=label.text, more=more)
 
 
 def text(
@@ -114,8 +114,8 @@ def steps(places: Sequence[tuple[float, float]]) -> str:
     """The outline of a stepped line through places; empty for none."""
     if not places:
         return ""
-    (x, y), *others = places
-    return f"M{x:g},{y:g}" + "".join(f"H{x:g}V{y:g}" for x, y in others)
+    (x, y), *later = places
+    return f"M{x:g},{y:g}" + "".join(f"H{x:g}V{y:g}" for x, y in later)
 
 
 BOLD = 'font-weight="700"'

@@ -98,8 +98,8 @@ class MapRow:
     @property
     def reach(self) -> str:
         """Both intervals of its gain in points, as text; empty without one."""
-        known = [] if self.strip is None else [("here", self.strip.here), ("elsewhere", self.strip.elsewhere)]
-        return ", ".join(f"{what} {interval(*(end / 100 for end in ends))}" for what, ends in known if ends)
+        intervals = [] if self.strip is None else [("here", self.strip.here), ("elsewhere", self.strip.elsewhere)]
+        return ", ".join(f"{where} {interval(*(end / 100 for end in ends))}" for where, ends in intervals if ends)
 
 
 @dataclass(frozen=True)
@@ -219,7 +219,12 @@ def gain_map(view: OverviewView, measure: str) -> GainMap:
     unit = time_unit(method.seconds or 0 for method in table.methods if method.key != table.baseline)
     make = _Rows(view, measure, [facts[name] for name in order], numbers, unit)
     zero = None if table.baseline is None else make.row(table.method(table.baseline))
-    shown = [make.row(method) for method in table.methods if _has_row(view, measure, method)]
+    shown = [
+        make.row(method)
+        for method in table.methods
+        if method.key != table.baseline
+        and (view.board is not None or any(table.mean(method.key, name, measure) is not None for name in order))
+    ]
     rows = sorted(shown, key=lambda row: -make.mean(row.key))
     ranked = tuple(row for row in rows if row.complete and not row.apart)
     others = tuple(row for row in rows if row.apart)
@@ -250,15 +255,6 @@ def _order(answer: best_method.Answer, datasets: Sequence[str]) -> list[str]:
     return sorted(datasets, key=lambda name: (name not in places, places.get(name, 0.0), datasets.index(name)))
 
 
-def _has_row(view: OverviewView, measure: str, method: Candidate) -> bool:
-    """Whether a method is a row: not zero-shot, and a published one with a number of this measure."""
-    if method.key == view.table.baseline:
-        return False
-    if view.board is not None:
-        return True
-    return any(view.table.mean(method.key, name, measure) is not None for name in view.table.datasets)
-
-
 @dataclass(frozen=True)
 class _Rows:
     """Makes the rows of a map."""
@@ -275,7 +271,7 @@ class _Rows:
 
     def row(self, method: Candidate) -> MapRow:
         view, key = self.view, method.key
-        told, average = view.answers[self.measure].verdict, view.table.averages[self.measure].get(key)
+        verdict, average = view.answers[self.measure].verdict, view.table.averages[self.measure].get(key)
         baseline, uses = view.table.baseline, view.uses.get(key, ())
         zero = None if baseline is None else view.table.averages[self.measure].get(baseline)
         apart = view.board is None and bool(uses)
@@ -288,7 +284,7 @@ class _Rows:
             key=key,
             name=name.removesuffix(f" [{', '.join(uses)}]") if apart else name,
             family=view.families[key],
-            rank="" if view.board is None else told.ranks.get(key, "–"),
+            rank="" if view.board is None else verdict.ranks.get(key, "–"),
             score="–" if average is None else percent(average),
             gain="" if gain is None else points(gain),
             strip=self._strip(key, gain, average if comparable or baseline is None else None),
@@ -306,10 +302,10 @@ class _Rows:
 
     def _strip(self, key: str, gain: float | None, average: float | None) -> Strip | None:
         view = self.view
-        told = view.answers[self.measure].verdict
+        verdict = view.answers[self.measure].verdict
         if gain is not None:
             pair = (key, view.table.baseline or "")
-            return Strip(100 * gain, _moved(told.on_these(*pair), gain), _moved(told.on_others(*pair), gain))
+            return Strip(100 * gain, _moved(verdict.on_these(*pair), gain), _moved(verdict.on_others(*pair), gain))
         if average is None or view.table.baseline is not None or view.board is None:
             return None
         mean = view.board.average(key, self.measure)
@@ -359,12 +355,12 @@ def _moved(test: MeanTest | None, gain: float) -> tuple[float, float] | None:
 def _column(view: OverviewView, answer: best_method.Answer, dataset: DatasetFacts) -> MapColumn:
     overlap = seen_datasets.published_overlap(dataset.name, view.backbone)
     seen = overlap if overlap is not None and seen_datasets.is_seen(overlap) else None
-    told = dataset_text(view, answer, dataset)
+    text = dataset_text(view, answer, dataset)
     return MapColumn(
-        number=[one.name for one in view.datasets].index(dataset.name),
+        number=[facts.name for facts in view.datasets].index(dataset.name),
         name=dataset.name,
         title=dataset.title,
-        tip=told if seen is None else f"{told}. {seen.statement}",
+        tip=text if seen is None else f"{text}. {seen.statement}",
         seen="" if seen is None else seen_mark(seen),
     )
 
@@ -374,13 +370,13 @@ def dataset_text(view: OverviewView, answer: best_method.Answer, dataset: Datase
     split = classes_of(answer.measure)
     classes, accuracy = dataset.n_classes.get(split), view.table.zero_shot.get(dataset.name, {}).get(split)
     hardness = answer.difficulty.get(difficulty.RTD, {}).get(dataset.name)
-    told = [
+    facts = [
         dataset.title,
         f"{classes} classes" if classes else "",
         "" if accuracy is None else f"zero-shot {percent(accuracy, 1)} %",
         "" if not hardness else f"{_times(1 / hardness)} × chance",
     ]
-    return ", ".join(filter(None, told))
+    return ", ".join(filter(None, facts))
 
 
 def _times(value: float) -> str:
@@ -395,14 +391,14 @@ def _groups(answer: best_method.Answer, order: Sequence[str]) -> tuple[MapGroup,
         for name in names
     }
     hardness = answer.difficulty.get(difficulty.RTD, {})
-    found: list[tuple[str, list[str]]] = []
+    groups: list[tuple[str, list[str]]] = []
     for name in order:
         kind = kinds.get(name, "")
-        if not found or found[-1][0] != kind:
-            found.append((kind, []))
-        found[-1][1].append(name)
+        if not groups or groups[-1][0] != kind:
+            groups.append((kind, []))
+        groups[-1][1].append(name)
     return tuple(
-        MapGroup(kind, _range([hardness[n] for n in names if hardness.get(n)]), len(names)) for kind, names in found
+        MapGroup(kind, _range([hardness[n] for n in names if hardness.get(n)]), len(names)) for kind, names in groups
     )
 
 

@@ -41,7 +41,7 @@ def side_of(mine: float | None, theirs: float | None) -> str:
     return "even" if tone == "g0" else "loss" if tone.startswith("l") else "gain"
 
 
-def marks(others: Iterable[float], mine: float | None, theirs: float | None) -> Markup:
+def marks(other_scores: Iterable[float], mine: float | None, theirs: float | None) -> Markup:
     """One dataset: the chosen method (disc), what it is compared with (dash), both scores, and other methods (dots).
 
     Scores are in per cent; a score that is not known has a hidden mark. The higher mark has its number above it and the
@@ -53,7 +53,7 @@ def marks(others: Iterable[float], mine: float | None, theirs: float | None) -> 
     levels = Markup("").join(
         Markup('<line class="level" x1="0" x2="100%" y1="{0}" y2="{0}"/>').format(height_of(level)) for level in LEVELS
     )
-    dots = "".join(f"M0,{height_of(score):g}h0" for score in sorted(set(others)))
+    dots = "".join(f"M0,{height_of(score):g}h0" for score in sorted(set(other_scores)))
     hidden = [Markup("") if score is not None else Markup(' hidden=""') for score in (mine, theirs)]
     low, high = sorted((disc, dash if theirs is not None else disc))
     return Markup(
@@ -80,21 +80,21 @@ def score_text(score: float | None) -> str:
     return "" if score is None else f"{math.floor(score + 0.5)}"
 
 
-def strip(shown: GainMap, row: MapRow) -> Markup:
+def strip(gains: GainMap, row: MapRow) -> Markup:
     """The interval here as a bar, the one elsewhere as a line, and a mean without interval as a disc."""
     if row.strip is None:
         return Markup("")
-    parts, ends = [], (-2, 24) if shown.dense else (-11, 33)
-    if shown.zero is not None:
-        parts.append(Markup('<line class="zero" x1="{0}%" x2="{0}%" y1="{1}" y2="{2}"/>').format(shown.along(0), *ends))
+    parts, ends = [], (-2, 24) if gains.dense else (-11, 33)
+    if gains.zero is not None:
+        parts.append(Markup('<line class="zero" x1="{0}%" x2="{0}%" y1="{1}" y2="{2}"/>').format(gains.along(0), *ends))
     if row.strip.elsewhere is not None:
-        low, high = (shown.along(end) for end in row.strip.elsewhere)
+        low, high = (gains.along(end) for end in row.strip.elsewhere)
         parts.append(Markup('<line class="far" x1="{}%" x2="{}%" y1="11" y2="11"/>').format(low, high))
     if row.strip.here is None:
         kind = "hollow" if row.apart else "near"
-        parts.append(Markup('<circle class="{}" cx="{}%" cy="11" r="4"/>').format(kind, shown.along(row.strip.mean)))
+        parts.append(Markup('<circle class="{}" cx="{}%" cy="11" r="4"/>').format(kind, gains.along(row.strip.mean)))
     else:
-        low, high = (shown.along(end) for end in row.strip.here)
+        low, high = (gains.along(end) for end in row.strip.here)
         width = max(round(high - low, 2), 1)
         parts.append(Markup('<rect class="near" x="{}%" width="{}%" y="7" height="8"/>').format(low, width))
     return Markup('<svg class="strip-plot" width="100%" height="22" aria-hidden="true">{}</svg>').format(

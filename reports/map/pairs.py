@@ -10,8 +10,8 @@ from reports.views import OverviewView
 
 def means_data(view: OverviewView, measure: str) -> list[list[float | None]]:
     """Means over seeds in 0.01 % by method and dataset, with decimals, so that differences are rounded only once."""
-    found = [[view.table.mean(key, dataset.name, measure) for dataset in view.datasets] for key in view.names]
-    return [[None if mean is None else float(f"{1e4 * mean:.2f}") for mean in row] for row in found]
+    means = [[view.table.mean(key, dataset.name, measure) for dataset in view.datasets] for key in view.names]
+    return [[None if mean is None else float(f"{1e4 * mean:.2f}") for mean in row] for row in means]
 
 
 def first_pair(view: OverviewView, answer: best_method.Answer) -> tuple[str | None, str | None]:
@@ -47,10 +47,10 @@ def _distances(test: MeanTest | None, mean: int | None) -> tuple[int | None, int
 
 def orders(view: OverviewView, measure: str) -> dict[str, list[int]]:
     """The datasets by their number in the order of each axis but that of the table, from low to high."""
-    found = {}
+    by_axis = {}
     for axis in view.axes:
         if axis.name != dataset_difficulty.RTD:
             along = view.answers[measure].difficulty.get(axis.name, {})
             values = [along.get(dataset.name) for dataset in view.datasets]
-            found[axis.name] = sorted(range(len(values)), key=lambda d: (values[d] is None, values[d] or 0.0))
-    return found
+            by_axis[axis.name] = sorted(range(len(values)), key=lambda d: (values[d] is None, values[d] or 0.0))
+    return by_axis

@@ -16,9 +16,9 @@ def by_claim(results: Iterable[ClaimResult]) -> list[tuple[Claim, list[ClaimResu
 def claim_test(claim: Claim, catalogue: Catalogue) -> str:
     """How the claim is tested, in words."""
     named = {"gap": "base minus new accuracy", "H": "H", "all": "accuracy"}
-    what = named.get(claim.measure, f"{claim.measure} accuracy")
+    measure = named.get(claim.measure, f"{claim.measure} accuracy")
     if claim.contrast == "regret":
-        return f"Loss of “{claim.b}” − loss of “{claim.a}”: {what}, each dataset left out in turn, {claim.protocol}"
+        return f"Loss of “{claim.b}” − loss of “{claim.a}”: {measure}, each dataset left out in turn, {claim.protocol}"
     over = {"all": "all datasets", "easy": "the easy datasets", "hard": "the hard datasets"}[claim.datasets]
     if claim.contrast == "difference-of-groups":
         over = "the hard minus the easy datasets"
@@ -26,7 +26,7 @@ def claim_test(claim: Claim, catalogue: Catalogue) -> str:
         over = f"{', '.join(catalogue.dataset(name).title for name in claim.only)}"
     shots = "" if claim.shots is None else f", {counted(claim.shots, 'shot')}"
     a, b = catalogue.method(claim.a).title, catalogue.method(claim.b).title
-    return f"{a} − {b}: {what} over {over}, {claim.protocol}{shots}"
+    return f"{a} − {b}: {measure} over {over}, {claim.protocol}{shots}"
 
 
 def claim_setting(result: ClaimResult, catalogue: Catalogue) -> str:

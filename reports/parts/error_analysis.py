@@ -30,11 +30,11 @@ def cell_rows(board: BoardView, errors: ErrorAnalysisView) -> dict[str, Any]:
     """One board: names of its entries, and the errors of each on every class list."""
     names = {entry.key: board.entry_name(entry.key) for entry in board.board.entries}
     cells, changed = errors.cells.get(board.anchor, {}), errors.changes.get(board.anchor, {})
-    found = [
+    rows = [
         _cell(entry, key, cell, errors.seeds) | _changes(changed.get((entry, key)))
         for (entry, key), cell in cells.items()
     ]
-    return {"entries": names, "cells": found}
+    return {"entries": names, "cells": rows}
 
 
 def _cell(entry: str, list_key: str, cell: error_analysis.EntryErrors, seeds: Mapping[str, int]) -> dict[str, Any]:
@@ -43,11 +43,11 @@ def _cell(entry: str, list_key: str, cell: error_analysis.EntryErrors, seeds: Ma
     return about | {"pairs": _pairs(cell.pairs), "runs": [_run(run, seeds[run.run_id]) for run in cell.runs]}
 
 
-def _changes(found: error_analysis.Changes | None) -> dict[str, Any]:
-    if found is None:
+def _changes(changes: error_analysis.Changes | None) -> dict[str, Any]:
+    if changes is None:
         return {}
-    gains = [[gain.label, gain.n, gain.before, gain.after] for gain in found.gains]
-    return {"changes": {"fixed": found.fixed, "broken": found.broken, "gains": gains, "guesses": found.guesses}}
+    gains = [[gain.label, gain.n, gain.before, gain.after] for gain in changes.gains]
+    return {"changes": {"fixed": changes.fixed, "broken": changes.broken, "gains": gains, "guesses": changes.guesses}}
 
 
 def _run(run: error_analysis.RunErrors, seed: int) -> dict[str, Any]:

@@ -82,11 +82,11 @@ def _ranks_note(view: BoardView) -> Markup:
 
 def leaderboard_parts(view: BoardView, overview: OverviewView) -> list[Part]:
     """The parts of the section."""
-    what = "target" if view.board.setting.source else "dataset"
+    noun = "target" if view.board.setting.source else "dataset"
     parts = [paragraph(_facts_text(view), "facts")]
     parts += [paragraph(note, "missing") for note in verdict_notes(view.board, view.verdict)]
     scores = [table(ranking_table(view, overview)), paragraph(note_text(view, overview))]
-    over = f"means over {counted(len(view.board.averaged), what)}, distances and calibration"
+    over = f"means over {counted(len(view.board.averaged), noun)}, distances and calibration"
     parts.append(fold(f"{view.anchor}-board", "Every score", over, scores))
     return parts
 
@@ -138,8 +138,8 @@ def _scores(view: BoardView, overview: OverviewView) -> Iterator[_PageColumn]:
 
 def _distances(view: BoardView, overview: OverviewView) -> Iterator[_PageColumn]:
     """The columns of the page alone: gains by difficulty, and the distance from the best."""
-    shown = view.board.measures[-1]
-    answer, sizes = overview.answers[shown], [len(group) for group in overview.groups]
+    measure = view.board.measures[-1]
+    answer, sizes = overview.answers[measure], [len(group) for group in overview.groups]
     gains = {key: row for key, row in answer.gains.items() if key != view.board.baseline}
     for place, name in enumerate(("easy", "medium", "hard") if answer.gains and sizes[0] and sizes[2] else ()):
         hint = f"Mean gain over zero-shot on the {counted(sizes[place], f'{name} dataset')}, in points"
@@ -168,10 +168,10 @@ def _calibration(view: BoardView) -> Iterator[_PageColumn]:
 
 
 def _calibrated(view: BoardView, split: str, measure: str, entry: Entry) -> TableCell:
-    found = view.calibration.get((entry.key, split))
-    if found is None:
+    estimates = view.calibration.get((entry.key, split))
+    if estimates is None:
         return None
-    value, (_, _, text) = found[measure], _CALIBRATION[measure]
+    value, (_, _, text) = estimates[measure], _CALIBRATION[measure]
     ends = "" if value.sides is None else " −{}/+{}".format(*map(text, value.sides))
     return cell(float(f"{value.mean:.5g}"), text(value.mean), f"{text(value.mean)}{ends}")
 

@@ -47,29 +47,29 @@ def chart(anchor: str, kind: str, caption: str, choice: str, drawings: Sequence[
 
 def without_pictures(parts: Sequence[Part], drawings: list[str]) -> list[Part]:
     """The parts, also those of folds, with the number of each drawing in `drawings`, to which a new one is added."""
-    found = []
+    numbered_parts = []
     for part in parts:
         if part[0] == "chart":
             part = [*part[:5], [[title, numbered(svg, drawings)] for title, svg in part[5]]]
         elif part[0] == "fold":
             part = [*part[:4], without_pictures(part[4], drawings)]
-        found.append(part)
-    return found
+        numbered_parts.append(part)
+    return numbered_parts
 
 
-def numbered(value: Any, known: list[Any]) -> int:
+def numbered(value: Any, values: list[Any]) -> int:
     """The index of a value in the list; a new value is appended."""
-    if value not in known:
-        known.append(value)
-    return known.index(value)
+    if value not in values:
+        values.append(value)
+    return values.index(value)
 
 
 def without_folds(parts: Sequence[Part], folds: dict[str, list[Part]]) -> list[Part]:
     """The parts with empty folds; their content is stored in `folds` by anchor."""
-    found = []
+    open_parts = []
     for part in parts:
         if part[0] == "fold":
             folds[part[1]] = without_folds(part[4], folds)
             part = part[:4]
-        found.append(part)
-    return found
+        open_parts.append(part)
+    return open_parts

@@ -88,12 +88,12 @@ def published_parts(view: PublishedBoardView) -> list[Part]:
 
 
 def _means_table(view: PublishedBoardView) -> Table:
-    shown = view.board.measures[-1]
+    main = view.board.measures[-1]
     columns = [Column("Method", "text")]
     hint = "Mean over the datasets in the table, %"
     columns += [Column(measure_name(measure).title(), "percent", hint) for measure in view.board.measures]
     columns += [
-        Column("Range", "text", f"Lowest and highest {measure_name(shown)} in tables with as many datasets, %"),
+        Column("Range", "text", f"Lowest and highest {measure_name(main)} in tables with as many datasets, %"),
         Column("Uses", "text", "What the method sees besides the labelled images"),
         Column("Datasets", "of", "Datasets in the table, of those on this leaderboard"),
         Column("Tables", "sources"),
@@ -103,7 +103,7 @@ def _means_table(view: PublishedBoardView) -> Table:
     for row, tables in methods:
         gap = "" if row.complete else " gap"
         means = [
-            percent_cell(row.averages[measure], classes=f"{'key' if measure == shown else ''}{gap}")
+            percent_cell(row.averages[measure], classes=f"{'key' if measure == main else ''}{gap}")
             if measure in row.averages
             else None
             for measure in view.board.measures
@@ -114,7 +114,7 @@ def _means_table(view: PublishedBoardView) -> Table:
             [
                 cell(_title(view, row), view.catalogue.family(row.method)),
                 *means,
-                _range(row, tables, shown),
+                _range(row, tables, main),
                 "unknown" if row.uses is None else ", ".join(row.uses),
                 cell([row.n, row.expected], None, "", gap),
                 cell(list(sources), notes),
@@ -129,18 +129,18 @@ def by_method(view: PublishedBoardView) -> list[tuple[PublishedRow, list[Publish
 
     The first of a pair is the row that most tables agree on, if possible complete.
     """
-    found: dict[str, list[PublishedRow]] = {}
+    rows_by_title: dict[str, list[PublishedRow]] = {}
     for row in view.board.rows:
-        found.setdefault(_title(view, row), []).append(row)
-    shown = view.board.measures[-1]
+        rows_by_title.setdefault(_title(view, row), []).append(row)
+    measure = view.board.measures[-1]
     main = [
         (max(rows, key=lambda row: (row.complete, len(row.sources), -min(row.sources))), rows)
-        for rows in found.values()
+        for rows in rows_by_title.values()
     ]
 
     def order(pair: tuple[PublishedRow, list[PublishedRow]]) -> tuple[bool, bool, float, str]:
         row = pair[0]
-        return not row.complete, not row.plain, -row.averages.get(shown, -1.0), _title(view, row)
+        return not row.complete, not row.plain, -row.averages.get(measure, -1.0), _title(view, row)
 
     return sorted(main, key=order)
 
@@ -149,31 +149,31 @@ def _title(view: PublishedBoardView, row: PublishedRow) -> str:
     return view.catalogue.row_title(row.method, row.label)
 
 
-def _range(row: PublishedRow, tables: list[PublishedRow], shown: str) -> str:
+def _range(row: PublishedRow, tables: list[PublishedRow], measure: str) -> str:
     """The lowest and highest mean of the tables with as many datasets; empty if they agree."""
-    means = [percent(item.averages[shown], 1) for item in tables if item.n == row.n and shown in item.averages]
+    means = [percent(item.averages[measure], 1) for item in tables if item.n == row.n and measure in item.averages]
     ends = sorted(set(means), key=float)
     return f"{ends[0]} to {ends[-1]}" if len(ends) > 1 else ""
 
 
 def _datasets_table(view: PublishedBoardView) -> Table:
-    shown = view.board.measures[-1]
+    measure = view.board.measures[-1]
     columns = [Column("Method", "text"), *(Column(dataset.title, "percent") for dataset in view.datasets)]
     rows: list[list[TableCell]] = []
     for row in view.board.rows:
-        values = [_value(row, dataset.name, shown) for dataset in view.datasets]
+        values = [_value(row, dataset.name, measure) for dataset in view.datasets]
         rows.append([f"{_title(view, row)} [{', '.join(map(str, row.sources))}]", *values])
     return Table(f"{view.anchor}-wide", columns, rows, first=FIRST_ROWS)
 
 
-def _value(row: PublishedRow, dataset: str, shown: str) -> TableCell:
-    found = row.values.get(dataset, {})
-    if shown not in found:
+def _value(row: PublishedRow, dataset: str, measure: str) -> TableCell:
+    scores = row.values.get(dataset, {})
+    if measure not in scores:
         return cell(None, None, "", "gap")
     tip = ""
-    if shown == "H" and "base" in found:
-        tip = f"base {percent(found['base'])}, new {percent(found['new']) if 'new' in found else '–'}"
-    return percent_cell(found[shown], tip=tip)
+    if measure == "H" and "base" in scores:
+        tip = f"base {percent(scores['base'])}, new {percent(scores['new']) if 'new' in scores else '–'}"
+    return percent_cell(scores[measure], tip=tip)
 
 
 def reproduction_table(rows: Sequence[ReproductionRow], catalogue: Catalogue) -> Table:
@@ -258,10 +258,10 @@ def reproduction_parts(
         "<em>Protocol differs</em>: our run does not use the published settings. Published numbers are treated as "
         "exact, since almost no paper reports their variation.{}"
     ).format(percent(MARGIN, 0), f" Methods without published numbers: {unmatched}." if unmatched else "")
-    shown = [paragraph(note), table(reproduction_table(accuracies, catalogue))]
+    content = [paragraph(note), table(reproduction_table(accuracies, catalogue))]
     return [
         paragraph(counts + ".", "answer"),
-        fold("reproduction", "Number by number", "differences, verdicts and sources", shown),
+        fold("reproduction", "Number by number", "differences, verdicts and sources", content),
     ]
 
 

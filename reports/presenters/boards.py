@@ -33,11 +33,11 @@ def board_view(
     content: PageContent,
     *,
     anchor: str,
-    known: calibration.CalibrationByRun,
+    calibrated: calibration.CalibrationByRun,
 ) -> BoardView:
     """One leaderboard with its sections; `anchor` is unique on the page, and `board` was computed from its runs.
 
-    `known` is the calibration of all runs.
+    `calibrated` is that of all runs.
     """
     setting = board.setting
     measured = dataset_difficulty.measured_datasets(content.difficulty, setting.backbone)
@@ -58,14 +58,14 @@ def board_view(
         verdicts=verdicts,
         exports={"CSV": table.csv(), "LaTeX": table.latex(), "Markdown": table.markdown()},  # as `etl-bench export`
         costs=cost_points(board),
-        calibration=calibration.board_calibration(board, known),
+        calibration=calibration.board_calibration(board, calibrated),
         differing=_differing(board),
     )
 
 
 def _differing(board: Leaderboard) -> Mapping[str, frozenset[str]]:
     """The names of the settings of each entry that are not the published ones; only for installed methods."""
-    found = {}
+    by_entry = {}
     for entry in board.entries:
         published = published_values(entry.method, board.setting.protocol)
         if published is None:
@@ -75,16 +75,16 @@ def _differing(board: Leaderboard) -> Mapping[str, frozenset[str]]:
         )
         recipe = changed_recipe(entry.method, board.setting.protocol, board.setting.shots, dataset, entry.recipe)
         config = [f"config.{name}" for name, value in entry.config.items() if published.get(name) != value]
-        found[entry.key] = frozenset([*config, *recipe])
-    return found
+        by_entry[entry.key] = frozenset([*config, *recipe])
+    return by_entry
 
 
 def measured_facts(
     facts: DatasetFacts, measured: dataset_difficulty.Measured, examples: tuple[tuple[str, str], ...]
 ) -> DatasetFacts:
     """A dataset with its difficulty; measures without a title come last, under their own name."""
-    known = {measure for measure, _ in measured.values}
-    order = [*(name for name in DIFFICULTY_TITLES if name in known), *sorted(known - DIFFICULTY_TITLES.keys())]
+    names = {measure for measure, _ in measured.values}
+    order = [*(name for name in DIFFICULTY_TITLES if name in names), *sorted(names - DIFFICULTY_TITLES.keys())]
     measures = {DIFFICULTY_TITLES.get(name, name): measured.by_split(name) for name in order}
     return replace(facts, n_classes=dict(measured.n_classes), measures=measures, examples=examples)
 

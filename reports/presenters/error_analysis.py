@@ -77,8 +77,8 @@ def error_analysis_view(
             for class_list, part in parts.items()
             if len(part)
         }
-        shown = sorted({item.image for items in hard.values() for item in items})
-        tops = _tops(stored.top_classes_frame(run_ids, shown))
+        shown_images = sorted({item.image for items in hard.values() for item in items})
+        tops = _tops(stored.top_classes_frame(run_ids, shown_images))
         for class_list, items in hard.items():
             part, images = parts[class_list], [item.image for item in items]
             reference = next((one.zero_shot for one in batch[class_list] if one.zero_shot is not None), "")
@@ -87,17 +87,21 @@ def error_analysis_view(
             lists.append(_list_view(class_list, part, items, moved, pictures))
             by_run = _columns_by_run(part)
             for evaluation in batch[class_list]:
-                found = {run: by_run[run] for run in evaluation.run_ids if run in by_run}
-                if found:
-                    best = {run: [tops.get((run, evaluation.stored, item), ()) for item in images] for run in found}
-                    columns = {run: (label, predicted) for run, (_, label, predicted) in found.items()}
+                stored_runs = {run: by_run[run] for run in evaluation.run_ids if run in by_run}
+                if stored_runs:
+                    best = {
+                        run: [tops.get((run, evaluation.stored, item), ()) for item in images] for run in stored_runs
+                    }
+                    columns = {run: (label, predicted) for run, (_, label, predicted) in stored_runs.items()}
                     place = (evaluation.entry, class_list.key)
                     cells[evaluation.anchor][place] = error_analysis.entry_errors(columns, best)
-                    if (against := by_run.get(evaluation.zero_shot or "")) is None or evaluation.zero_shot in found:
+                    if (
+                        against := by_run.get(evaluation.zero_shot or "")
+                    ) is None or evaluation.zero_shot in stored_runs:
                         continue
-                    known = error_analysis.changes(against, found, moved)
-                    if known is not None:
-                        changed[evaluation.anchor][place] = known
+                    changes = error_analysis.changes(against, stored_runs, moved)
+                    if changes is not None:
+                        changed[evaluation.anchor][place] = changes
     return ErrorAnalysisView(tuple(lists), cells, changed, seeds), calibrated
 
 
@@ -120,7 +124,7 @@ def _run_ids(evaluations: Iterable[_Evaluation]) -> tuple[str, ...]:
 
 def _evaluations(boards: Mapping[str, Leaderboard]) -> dict[_ClassList, list[_Evaluation]]:
     """All entries by the class list that they were evaluated on."""
-    found: defaultdict[_ClassList, list[_Evaluation]] = defaultdict(list)
+    by_list: defaultdict[_ClassList, list[_Evaluation]] = defaultdict(list)
     for anchor, board in boards.items():
         setting = board.setting
         for dataset in board.datasets:
@@ -131,13 +135,15 @@ def _evaluations(boards: Mapping[str, Leaderboard]) -> dict[_ClassList, list[_Ev
                 for entry in board.entries:
                     if run_ids := board.array.ids(entry.key, dataset):
                         evaluation = _Evaluation(anchor, entry.key, run_ids, stored, zero_shot)
-                        found[_ClassList(setting.backbone, dataset, split)].append(evaluation)
-    return dict(_split_by_storage(found))
+                        by_list[_ClassList(setting.backbone, dataset, split)].append(evaluation)
+    return dict(_split_by_storage(by_list))
 
 
-def _split_by_storage(found: Mapping[_ClassList, list[_Evaluation]]) -> Iterator[tuple[_ClassList, list[_Evaluation]]]:
+def _split_by_storage(
+    by_list: Mapping[_ClassList, list[_Evaluation]],
+) -> Iterator[tuple[_ClassList, list[_Evaluation]]]:
     """Splits class lists with two stored names: a dataset can be trained on in one protocol and a target in another."""
-    for class_list, evaluations in found.items():
+    for class_list, evaluations in by_list.items():
         names = dict.fromkeys(item.stored for item in evaluations)
         for name in names:
             is_target = len(names) > 1 and name != class_list.split
@@ -147,9 +153,9 @@ def _split_by_storage(found: Mapping[_ClassList, list[_Evaluation]]) -> Iterator
 
 def _columns_by_run(part: pd.DataFrame) -> dict[str, error_analysis.Columns]:
     """Images, labels and predictions of each run."""
-    codes, known = pd.factorize(part["image"])  # each image becomes an object once
+    codes, image_names = pd.factorize(part["image"])  # each image becomes an object once
     images, label, predicted = (
-        known.to_numpy(dtype=object)[codes],
+        image_names.to_numpy(dtype=object)[codes],
         part["label"].to_numpy(),
         part["predicted"].to_numpy(),
     )
@@ -165,7 +171,7 @@ def _list_view(
     pictures: Pictures,
 ) -> ClassListView:
     runs = frame["run_id"].nunique()
-    shown = [*(item.image for item in hard), *(item.image for item in moved)]
+    images = [*(item.image for item in hard), *(item.image for item in moved)]
     return ClassListView(
         key=class_list.key,
         backbone=class_list.backbone,
@@ -176,15 +182,15 @@ def _list_view(
         n_runs=runs,
         images=tuple(hard),
         moved=tuple(moved),
-        pictures=tuple(pictures.picture(class_list.dataset, image) for image in shown),
+        pictures=tuple(pictures.picture(class_list.dataset, image) for image in images),
     )
 
 
 def _tops(frame: pd.DataFrame) -> dict[tuple[str, str, str], error_analysis.TopClasses]:
     """By run, split and image."""
-    found = {}
+    by_image = {}
     names = ("run_id", "split", "image", "top_labels", "top_logits", "log_sum_exp")
     for run, split, image, labels, logits, log_sum_exp in zip(*(frame[name].tolist() for name in names), strict=True):
         shares = error_analysis.probabilities(logits, log_sum_exp)
-        found[run, split, image] = tuple(zip(labels.tolist(), shares, strict=True))
-    return found
+        by_image[run, split, image] = tuple(zip(labels.tolist(), shares, strict=True))
+    return by_image

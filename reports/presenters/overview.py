@@ -59,8 +59,8 @@ def board_overview(
     verdicts = board_verdicts(board) if verdicts is None else verdicts
     measured = dataset_difficulty.measured_datasets(difficulty, board.setting.backbone)
     table = board_table(board, measured)
-    shown = short_titles([catalogue.dataset(name).title for name in board.datasets])
-    titles = dict(zip(board.datasets, shown, strict=True))
+    short = short_titles([catalogue.dataset(name).title for name in board.datasets])
+    titles = dict(zip(board.datasets, short, strict=True))
     return OverviewView(
         anchor=anchor,
         setting=board.setting.protocol if board.setting.source else board.setting.protocol_text,

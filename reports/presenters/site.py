@@ -63,7 +63,7 @@ def site_view(content: PageContent) -> SiteView:
         seeds = dict(zip(runs["run_id"], runs["seed"], strict=True))
         errors, calibrated = error_analysis_view(boards.shown, seeds, content.stored, content.pictures)
     once = runs.drop_duplicates("run_id")
-    views = [board_view(board, content, anchor=anchor, known=calibrated) for anchor, board in boards.shown.items()]
+    views = [board_view(board, content, anchor=anchor, calibrated=calibrated) for anchor, board in boards.shown.items()]
     claims = check_claims(
         content.claims,
         boards.whole,
@@ -99,44 +99,44 @@ def page_boards(content: PageContent) -> PageBoards:
 
     Each is shown twice where methods are compared on the runs that they share.
     """
-    found = PageBoards({}, [], {}, set())
+    boards = PageBoards({}, [], {}, set())
     read = None if content.stored is None else content.stored.outcomes
     is_ours = [external_parts(method) is None for method in content.runs["method"]]
     runs, of_our_code = RunTable(content.runs, read), RunTable(content.runs[is_ours], read)
     for setting in board_settings(content.runs):
-        what = f"{setting.backbone} {setting.protocol} {setting.source} {setting.shots_text}"
-        first = _add_board(found, content, runs, setting, what)[0]
-        board = found.shown[first]
-        same = board.common is None and not content.unfinished
+        text = f"{setting.backbone} {setting.protocol} {setting.source} {setting.shots_text}"
+        first = _add_board(boards, content, runs, setting, text)[0]
+        board = boards.shown[first]
+        is_whole = board.common is None and not content.unfinished
         convention = content.convention
-        found.whole.append(board if same else build_leaderboard(runs, setting, convention=convention))
+        boards.whole.append(board if is_whole else build_leaderboard(runs, setting, convention=convention))
         n_others = sum(external_parts(entry.method) is not None for entry in board.entries)
         if 0 < n_others < len(board.entries):
-            found.own.update(_add_board(found, content, of_our_code, setting, f"{what} own code", own=True))
-    return found
+            boards.own.update(_add_board(boards, content, of_our_code, setting, f"{text} own code", own=True))
+    return boards
 
 
 def _add_board(
-    found: PageBoards, content: PageContent, runs: RunTable, setting: Setting, what: str, *, own: bool = False
+    boards: PageBoards, content: PageContent, runs: RunTable, setting: Setting, text: str, *, own: bool = False
 ) -> list[str]:
     """Add the leaderboard of a setting, and that of all its datasets if it differs; returns their anchors."""
     planned = [spec for sweep in content.unfinished for spec in sweep.specs]
     if own:
         planned = [spec for spec in planned if external_parts(spec.method) is None]
     board = compared_leaderboard(runs, setting, convention=content.convention, planned=planned)
-    anchors = [anchor_of(what, set(found.shown))]
-    found.shown[anchors[0]] = board
+    anchors = [anchor_of(text, set(boards.shown))]
+    boards.shown[anchors[0]] = board
     if board.common is not None:
-        anchors.append(anchor_of(f"{what} all datasets", set(found.shown)))
+        anchors.append(anchor_of(f"{text} all datasets", set(boards.shown)))
         whole = build_leaderboard(runs, setting, convention=content.convention, planned=planned)
-        found.shown[anchors[1]] = whole
-        found.scopes.update({anchors[0]: (anchors[1], False), anchors[1]: (anchors[0], True)})
+        boards.shown[anchors[1]] = whole
+        boards.scopes.update({anchors[0]: (anchors[1], False), anchors[1]: (anchors[0], True)})
     return anchors
 
 
 def _overview(view: BoardView, content: PageContent, boards: PageBoards) -> OverviewView:
     other_scope, whole = boards.scopes.get(view.anchor, (None, False))
-    found = board_overview(
+    overview = board_overview(
         view.board,
         content.runs,
         content.difficulty,
@@ -144,7 +144,7 @@ def _overview(view: BoardView, content: PageContent, boards: PageBoards) -> Over
         anchor=view.anchor,
         verdicts=view.verdicts,
     )
-    return replace(found, other_scope=other_scope, whole=whole, own=view.anchor in boards.own)
+    return replace(overview, other_scope=other_scope, whole=whole, own=view.anchor in boards.own)
 
 
 def anchor_of(text: str, taken: set[str]) -> str:
@@ -166,8 +166,8 @@ def published_site(
     numbers = numbers_of_boards(published, protocol)
     views: list[PublishedBoardView] = []
     for board in boards_of_tables(numbers, difficulty, catalogue):
-        what = f"published {board.backbone} {board.protocol} {board.shots}"
-        views.append(PublishedBoardView(anchor_of(what, {view.anchor for view in views}), board, catalogue))
+        text = f"published {board.backbone} {board.protocol} {board.shots}"
+        views.append(PublishedBoardView(anchor_of(text, {view.anchor for view in views}), board, catalogue))
     return SiteView(
         title="Published results of CLIP transfer methods",
         package_version=package_version,

@@ -61,11 +61,11 @@ class Table:
 
     def data(self) -> dict[str, Any]:
         """The table as JSON, without empty fields."""
-        found: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "id": self.id,
             "columns": [column.data() for column in self.columns],
             "rows": [
-                [shown_cell(one, column.kind) for one, column in zip(row, self.columns, strict=True)]
+                [shown_cell(cell_data, column.kind) for cell_data, column in zip(row, self.columns, strict=True)]
                 for row in self.rows
             ],
             "caption": str(self.caption),
@@ -75,10 +75,10 @@ class Table:
             "filterName": self.filter_name if len(set(self.filters)) > 1 else "",
             "copies": self.copies,
         }
-        return {name: value for name, value in found.items() if value}
+        return {name: value for name, value in fields.items() if value}
 
 
-def shown_cell(given: TableCell, kind: str) -> TableCell:
+def shown_cell(cell_data: TableCell, kind: str) -> TableCell:
     """A cell as the page shows it: a text, or `[text, small, tooltip, classes, key]` without empty items at the end.
 
     `key` is what it is sorted by, if that is not its text. Cells of methods, links and sources stay as they are.
@@ -89,19 +89,21 @@ def shown_cell(given: TableCell, kind: str) -> TableCell:
         >>> shown_cell([90, "1.5 min"], "word")
         ['1.5 min', None, '', '', 90]
     """
-    value, more, tip, classes = [*(given if isinstance(given, list) else [given]), None, None, None, None][:4]
+    value, more, tip, classes = [*(cell_data if isinstance(cell_data, list) else [cell_data]), None, None, None, None][
+        :4
+    ]
     if kind not in _WRITTEN:
-        return given
+        return cell_data
     if kind == "word":
         text, small, tone, key = more or "–", None, "", value
     elif value is None:
         if not isinstance(more, str):
-            return None if given is None else _trimmed([None, None, tip or "", classes or ""])
+            return None if cell_data is None else _trimmed([None, None, tip or "", classes or ""])
         text, small, tone, key = more, None, "", None
     else:
         text, small, tone, key = _WRITTEN[kind](value, more)
-    found = _trimmed([text, small, tip or "", " ".join(filter(None, (tone, classes))), key])
-    return text if len(found) == 1 else found
+    parts = _trimmed([text, small, tip or "", " ".join(filter(None, (tone, classes))), key])
+    return text if len(parts) == 1 else parts
 
 
 _Written = tuple[str, Any, str, Any]
@@ -134,8 +136,8 @@ def reach_text(sides: int | Sequence[int]) -> str:
 
 def cell(value: Any, more: Any = None, tip: str = "", classes: str = "") -> TableCell:
     """A cell without empty items at its end; the bare value if nothing else is left."""
-    found = _trimmed([value, more, tip, classes.strip()])
-    return value if len(found) < 2 and not isinstance(value, list) else found
+    parts = _trimmed([value, more, tip, classes.strip()])
+    return value if len(parts) < 2 and not isinstance(value, list) else parts
 
 
 def whole(fraction: float) -> int:
