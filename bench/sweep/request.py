@@ -91,7 +91,7 @@ class SweepRequest(BaseModel):
     overrides: Annotated[list[str], Option(Panel.WHAT, name="set")] = Field(
         [],
         description="Change a setting of a method or of its recipe; the method may be a pattern. With values A,B each "
-        'is run; a value with a comma is JSON: [5,4] or "a, b". Repeatable. Example: --set coop.n_ctx=4,16',
+        'is run; a value with a comma is JSON: [5,4] or "a, b". Repeatable. Example: --set clip_adapter.ratio=0.2,0.6',
     )
 
     device: Annotated[str, Option(Panel.WHAT)] = Field(

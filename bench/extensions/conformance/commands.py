@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -18,18 +17,16 @@ if TYPE_CHECKING:
 
 @options_of(scaffold)
 def new_command(name: str, **options: Any) -> None:
-    """Start a method: write NAME.py here or, in a checkout of this project, its module and its test.
+    """Start a method: write NAME.py into the current folder.
 
     The generated method works as it is. The places to edit are marked EDIT; `etl-bench methods check` names those that
     are left in its facts.
 
     Example: etl-bench methods new my_method
     """
-    files = scaffold(name, **options)
-    for path in files:
-        print_line(str(path.relative_to(Path.cwd())))
-    checked = name if len(files) > 1 else f"./{files[0].name}"
-    print_line(f"next: edit the places marked EDIT, then run `etl-bench methods check {checked}`")
+    file = scaffold(name, **options).name
+    print_line(file)
+    print_line(f"next: edit the places marked EDIT, then run `etl-bench methods check ./{file}`")
 
 
 @options_of(check_method)

@@ -22,14 +22,11 @@ def scaffold(
         str, options.Opt("What it learns: 'text prompt', 'cache', 'classifier', ...; see `methods`.")
     ] = "feature adapter",
     folder: Path | None = None,
-) -> list[Path]:
-    """Write the file of a new method: `NAME.py` here or, in a checkout of this project, its module and its test.
-
-    Returns:
-        The new files, the method's first.
+) -> Path:
+    """Write `NAME.py`, the file of a new method, into a folder, the current one by default; returns its path.
 
     Raises:
-        UsageError: if the family is unknown, the name is malformed or taken, or its files exist.
+        UsageError: if the family is unknown, the name is malformed or taken, or the file exists.
     """
     from bench.results import known_methods
     from datasets_registry import NAME_PATTERN
@@ -50,23 +47,16 @@ def scaffold(
         "title": name.replace("_", " ").capitalize(),
         "cls": "".join(part.capitalize() for part in name.split("_")),
         "family": chosen,
-        "counted": "0" if is_closed else "512 * 512",
     }
-    method = "training_free.py" if is_closed else "trained.py"
-    templates = {folder / f"{name}.py": method}
-    if all((folder / path).exists() for path in ("methods/__init__.pyi", "tests/methods")):
-        templates = {
-            folder / "methods" / f"{name}.py": method,
-            folder / "tests" / "methods" / f"test_{name}.py": "test.py",
-        }
-    if existing := [path for path in templates if path.exists()]:
-        raise UsageError(f"{existing[0]} already exists; move it away or choose another name. Nothing was written.")
-    for path, template in templates.items():
-        source = resources.files("bench.extensions.conformance") / "templates" / f"{template}.txt"
-        try:
-            path.write_text(Template(source.read_text(encoding="utf-8")).substitute(texts), encoding="utf-8")
-        except OSError as error:
-            raise UsageError(
-                f"{path} cannot be written: {error.strerror or error}. Change to a folder in which you may write."
-            ) from None
-    return list(templates)
+    template = "training_free.py" if is_closed else "trained.py"
+    path = folder / f"{name}.py"
+    if path.exists():
+        raise UsageError(f"{path} already exists; move it away or choose another name. Nothing was written.")
+    source = resources.files("bench.extensions.conformance") / "templates" / f"{template}.txt"
+    try:
+        path.write_text(Template(source.read_text(encoding="utf-8")).substitute(texts), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror or error}. Change to a folder in which you may write."
+        ) from None
+    return path

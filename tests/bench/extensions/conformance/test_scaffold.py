@@ -1,4 +1,4 @@
-"""A begun method works as it is, in a checkout and as one file anywhere else."""
+"""A begun method works as it is."""
 
 from __future__ import annotations
 
@@ -18,14 +18,6 @@ from datasets_registry import METHOD_FILES_VARIABLE, BenchError
 from methods import METHODS, Family
 
 
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    for folder in ("methods", "tests/methods"):
-        (tmp_path / folder).mkdir(parents=True)
-    (tmp_path / "methods" / "__init__.pyi").touch()
-    return tmp_path
-
-
 def loaded(path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The method of a new file; registered until the test ends."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
@@ -40,36 +32,21 @@ def loaded(path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.mark.parametrize("family", ["feature adapter", "classifier"])
 def test_a_begun_method_passes_every_check_but_its_placeholders(
-    checkout: Path, family: Family, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, family: Family, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files = scaffold("my_method", family, checkout)
-    assert [str(path.relative_to(checkout)) for path in files] == [
-        "methods/my_method.py",
-        "tests/methods/test_my_method.py",
-    ]
-    method = loaded(files[0], monkeypatch)
+    file = scaffold("my_method", family, tmp_path)
+    method = loaded(file, monkeypatch)
     assert (method.info.name, method.info.family) == ("my_method", family)
     failed = {r.check: r.message for r in run_checks(Subject(method)) if r.outcome is CheckOutcome.FAILED}
     assert set(failed) == {"facts_are_complete"}
     left = "EDIT is left in its module's docstring, the summary, the citation, the setting scale"
     assert left in failed["facts_are_complete"]
     assert ("source of the recipe" in failed["facts_are_complete"]) == bool(method.info.recipes)
-    assert "EDIT" in files[0].read_text()
-    assert "\n\n\n\n" not in files[0].read_text(), "it is formatted"
+    assert "EDIT" in file.read_text()
+    assert "\n\n\n\n" not in file.read_text(), "it is formatted"
 
 
-@pytest.mark.parametrize("family", ["feature adapter", "classifier"])
-def test_its_test_passes_as_it_is(checkout: Path, family: Family, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = scaffold("my_method", family, checkout)
-    loaded(files[0], monkeypatch)
-    text = files[1].read_text().replace("from methods.my_method import", "from my_method import")
-    names: dict[str, Any] = {"__name__": "test_my_method"}
-    exec(compile(text, str(files[1]), "exec"), names)
-    names["test_the_parameter_count_is_the_published_one"]()
-    names["test_it_passes_the_checks_of_every_method"]("it_runs")
-
-
-def test_elsewhere_it_is_one_file_that_a_sweep_and_its_workers_run(
+def test_it_is_one_file_that_a_sweep_and_its_workers_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, etl: Callable[..., tuple[int, str, str]]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -115,7 +92,7 @@ def test_two_files_of_one_name_are_refused(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_file_cannot_take_the_name_of_a_method_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(METHOD_FILES_VARIABLE, "")
-    (file,) = scaffold("mine", "cache", tmp_path)
+    file = scaffold("mine", "cache", tmp_path)
     file.write_text(file.read_text().replace('name="mine"', 'name="coop"'))
     with pytest.raises(BenchError, match="'coop' is registered twice"):
         add_method_file(file)
@@ -128,19 +105,10 @@ def test_a_name_that_is_no_module_is_refused(tmp_path: Path, name: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_exists_is_never_written_over(checkout: Path) -> None:
+def test_what_exists_is_never_written_over(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="'coop' is already registered"):
-        scaffold("coop", "cache", checkout)
-    (checkout / "tests" / "methods" / "test_mine.py").write_text("mine")
-    with pytest.raises(UsageError, match=r"test_mine\.py already exists"):
-        scaffold("mine", "cache", checkout)
-    assert not (checkout / "methods" / "mine.py").exists()
-
-
-def test_the_command_says_what_it_wrote_and_what_comes_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, etl: Callable[..., tuple[int, str, str]]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    code, out, _ = etl("methods", "new", "mine", "--family", "cache")
-    assert code == 0
-    assert out.splitlines()[-1] == "next: edit the places marked EDIT, then run `etl-bench methods check ./mine.py`"
+        scaffold("coop", "cache", tmp_path)
+    (tmp_path / "mine.py").write_text("mine")
+    with pytest.raises(UsageError, match=r"mine\.py already exists"):
+        scaffold("mine", "cache", tmp_path)
+    assert (tmp_path / "mine.py").read_text() == "mine"
