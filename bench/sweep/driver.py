@@ -17,7 +17,6 @@ from bench.record import RunStatus
 from bench.results import Shards, Staleness, check_output_folder, check_runs_folder, known_methods
 from bench.spec import ExperimentSpec
 from bench.sweep.inputs import local_weights, named_files, teacher_backbone
-from bench.sweep.kept_models import check_keepable, drop_all_but_best, kept_summary, lacking_models
 from bench.sweep.launch.pool import launch
 from bench.sweep.launch.pool_process import PoolProcess
 from bench.sweep.launch.task_claims import Claims, remove_leftovers
@@ -39,6 +38,7 @@ from bench.sweep.launchers import (
 )
 from bench.sweep.left_out import grouped, report_left_out
 from bench.sweep.machine import cache_limit, pixel_limit
+from bench.sweep.models_of_sweep import check_keepable, drop_all_but_best, kept_summary, lacking_models
 from bench.sweep.options import RerunPolicy
 from bench.sweep.plan import Plan, expand, heads_apart, plan_runs
 from bench.sweep.progress import SweepLog

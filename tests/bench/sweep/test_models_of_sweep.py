@@ -17,8 +17,8 @@ from bench.experiment.model_file import list_models, model_path
 from bench.record import Score
 from bench.results.shards import Shards
 from bench.sweep import expand
-from bench.sweep.kept_models import check_keepable
 from bench.sweep.launch.tasks import RunTask, Surroundings
+from bench.sweep.models_of_sweep import check_keepable
 
 Etl = Callable[..., tuple[int, str, str]]
 SMALL = ["-d", "spectrum_basic:test=5", "-b", "ViT-tiny.random", "--jobs", "0"]
