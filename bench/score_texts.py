@@ -81,10 +81,6 @@ def points_interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"{points(low)} to {points(high)}"
 
 
-NO_TIME = 0.005
-"""Seconds below which a time is printed as 0 s."""
-
-
 def seconds(number: float) -> str:
     """A duration: 0.12 s, 6.0 s, 34 s, 5.2 min, 1.4 h; 0 s below 5 ms.
 
@@ -92,7 +88,7 @@ def seconds(number: float) -> str:
         >>> seconds(0.001), seconds(0.1), seconds(9.96), seconds(9000)
         ('0 s', '0.10 s', '10 s', '2.5 h')
     """
-    if number < NO_TIME:
+    if number < 0.005:
         return "0 s"
     if number < 9.95:
         return f"{number:#.2g} s"
@@ -110,8 +106,9 @@ class TimeUnit:
     digits: int
 
     def number(self, spent: float) -> str:
-        """A time in seconds as a number of this unit; nothing spent has no decimals."""
-        return f"{spent / self.size:.{self.digits}f}" if spent else "0"
+        """A time in seconds as a number of this unit: 0 only if nothing was spent, and else at least `<0.01`."""
+        text = f"{spent / self.size:.{self.digits}f}" if spent else "0"
+        return f"<{10**-self.digits:g}" if spent and not float(text) else text
 
 
 def time_unit(spent: Iterable[float]) -> TimeUnit:
@@ -120,8 +117,8 @@ def time_unit(spent: Iterable[float]) -> TimeUnit:
     Example:
         >>> time_unit([0.6, 1.8]), time_unit([90, 0, 900])
         (TimeUnit(name='s', size=1.0, digits=2), TimeUnit(name='min', size=60.0, digits=1))
-        >>> time_unit([90, 900]).number(30)
-        '0.5'
+        >>> time_unit([90, 900]).number(30), time_unit([5, 36_000]).number(5)
+        ('0.5', '<0.01')
     """
     times = [time for time in spent if time]
     name, size = next(

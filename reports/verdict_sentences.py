@@ -52,7 +52,7 @@ def headline(view: OverviewView, measure: str) -> Headline:
     if finding.known is Certainty.UNKNOWN:
         return Headline(f"{leader} is {gap} points above {other}", place, f"That is not tested: {finding.why}.")
     if answer.lead.mean < 0:  # H of the averages orders them, and not the mean of H
-        return Headline(f"{leader} and {other} are not verdict apart", place)
+        return Headline(f"{leader} and {other} are not told apart", place)
     if (clear := _clear_gain(verdict)) is not None:
         gain = _points(answer.averages[clear] - answer.averages[verdict.baseline or ""])
         more = f"{leader} has the highest mean, but its gain of {gap} is not clear."

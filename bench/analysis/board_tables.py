@@ -14,7 +14,7 @@ from bench.analysis.measures import ALL, HARMONIC, OPEN, H, HConvention
 from bench.analysis.seen_datasets import published_overlap
 from bench.analysis.statistics.intervals import Estimate
 from bench.analysis.verdict import Verdict, board_verdict, why_no_ranks
-from bench.score_texts import NO_TIME, percent, seconds, time_unit
+from bench.score_texts import percent, time_unit
 from bench.spec import DEMO_RECIPE
 from bench.table import Column, Mark, Row, Score, Table
 from datasets_registry import EvalProtocol
@@ -183,19 +183,13 @@ def _marked_title(row: Row) -> str:
 
 
 def _times(board: Leaderboard, name: str) -> Callable[[Row], object]:
-    """Writes a cost in seconds with one unit in all rows, but with that of each row where the least would be 0.00.
-
-    For runs on several devices it is the word for that.
-    """
-    spent = [time for entry in board.entries if (time := getattr(entry.cost, name, None)) and time >= NO_TIME]
-    unit = time_unit(spent)
-    is_one = min(spent, default=0) >= NO_TIME * unit.size
+    """Writes a cost in seconds, with one unit in all rows; for runs on several devices it is the word for that."""
+    unit = time_unit(getattr(entry.cost, name, None) or 0 for entry in board.entries)
 
     def text(row: Row) -> object:
         if row[name] is None:
             return row["device"] if row["own_seconds"] is None else "unknown"
-        is_shared = is_one and row[name] >= NO_TIME
-        return f"{unit.number(row[name])} {unit.name}" if is_shared else seconds(row[name])
+        return f"{unit.number(row[name])} {unit.name}"
 
     return text
 

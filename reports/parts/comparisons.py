@@ -29,16 +29,17 @@ def pairs_parts(view: BoardView) -> list[Part]:
         f"coloured: clear on these datasets (paired over datasets, seeds and images, {pairs} together). A number leads "
         "to the chart of the pair; its tooltip has the 95 % interval and the p value."
     )
-    p_values = [[_p_text(verdict, a, b) for b in ranked[place + 1 :]] for place, a in enumerate(ranked)]
-    matrix = ["pairs", f"{view.anchor}-pairs-table", caption, p_values]
+    tests = [[_clear_and_p(verdict, a, b) for b in ranked[place + 1 :]] for place, a in enumerate(ranked)]
+    matrix = ["pairs", f"{view.anchor}-pairs-table", caption, tests]
     if len(ranked) > MOST_SHOWN:
         return [fold(f"{view.anchor}-pairs", title, pairs, [matrix])]
     return [heading(f"{view.anchor}-pairs", title), matrix]
 
 
-def _p_text(verdict: Verdict, first: str, second: str) -> str:
+def _clear_and_p(verdict: Verdict, first: str, second: str) -> tuple[int, str]:
+    """Whether a difference is clear on these datasets, and its p value as text."""
     test = verdict.on_these(first, second)
-    return "" if test is None or test.p is None else p_value(test.p)
+    return (0, "") if test is None else (int(test.clear), "" if test.p is None else p_value(test.p))
 
 
 def shots_parts(overview: OverviewView, related: Sequence[AnyBoardView]) -> list[Part]:

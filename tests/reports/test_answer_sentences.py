@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 from report_sample import FIXTURES, catalogue, difficulty_frame, provenance_frame, runs_frame, sample_site
@@ -22,13 +23,12 @@ from reports.sentences import (
     caveats,
     failed_runs,
     first_shown,
-    headline,
     missing_runs,
     scope_link,
     small_print,
     take,
 )
-from reports.verdict_sentences import known_lines
+from reports.verdict_sentences import headline, known_lines
 
 
 def overview_of(runs, difficulty=None):
@@ -323,3 +323,14 @@ def test_a_gain_that_hangs_on_one_dataset_says_so(runs):
     dataset, rest = view.answers["H"].lead.without
     assert (dataset, view.answers["H"].lead.mean > 0 > rest) == ("eurosat", True)
     assert view.answers["H"].lead.ahead == 1
+
+
+def test_a_leader_in_h_of_the_means_alone_is_not_told_apart(runs):
+    """As among published numbers, whose H is that of the means."""
+    chosen = runs[runs["method"].isin(["coop", "apex"])].copy()
+    chosen["accuracy"] = 0.7 + 0.05 * np.random.default_rng(1).standard_normal(len(chosen))
+    _, view = overview_of(chosen)
+    answer = view.answers["H"]
+    behind = replace(answer, lead=replace(answer.lead, mean=-answer.lead.mean))
+    first = headline(replace(view, answers={"H": behind}), "H")
+    assert (answer.lead.mean > 0, first.claim) == (True, "APEX and CoOp are not told apart")

@@ -15,15 +15,15 @@ const toneOf = (gain) => {
   const size = [1, 3, 6, 12, 24, 48].filter((least) => Number(tenths(Math.abs(gain))) >= least).length;
   return (gain < 0 && size ? "l" : "g") + size;
 };
-// All pairs by the measure that orders the methods; `pValues` are texts for each method and those after it.
-const pairsTable = (data, id, caption, pValues) => {
+// All pairs by the measure that orders the methods. `tests` tells for each method and those after it whether their
+// difference is clear, and its p value as text.
+const pairsTable = (data, id, caption, tests) => {
   const measure = data.measures.at(-1);
   const { ranked } = data.pairs[measure];
   const cell = (a, b, p, q) => {
     const { mean, here } = pairOf(data, measure, a, b);
     if (mean === null) return null;
-    const isClear = here !== null && (here[0] >= 5 || here[1] <= -5);  // an end at less is printed as 0.0
-    const pValue = p < q ? pValues[p][q - p - 1] : pValues[q][p - q - 1];
+    const [isClear, pValue] = tests[Math.min(p, q)][Math.abs(p - q) - 1];
     const tip = here === null ? "not tested: no predictions, or the same answers"
       : `95 % interval ${here.map((end) => signed(end / 100, 2)).join(" to ")}${pValue && "; " + pValue}, ${isClear ? "" : "not "}clear`;
     const address = `${data.methods[a].address.replace("method=", "A=")}&B=${encodeURIComponent(data.methods[b].key)}`;

@@ -263,11 +263,11 @@ def test_the_command_writes_a_file_and_refuses_a_setting_without_runs(made, tmp_
 @pytest.mark.parametrize(
     ("spent", "texts"),
     [
-        ([30, 400, 0, 90, 90], ["0.50 min", "6.67 min", "0 s", "1.50 min", "1.50 min"]),
-        ([2, 36_000, 0, 90, 90], ["2.0 s", "10.0 h", "0 s", "90 s", "90 s"]),
+        ([30, 400, 0, 90, 90], ["0.50 min", "6.67 min", "0 min", "1.50 min", "1.50 min"]),
+        ([2, 36_000, 0, 100, 100], ["<0.01 h", "10.00 h", "0 h", "0.03 h", "0.03 h"]),
     ],
 )
-def test_a_column_of_times_has_one_unit_unless_a_time_would_be_printed_as_zero(board, spent, texts):
+def test_a_column_of_times_has_one_unit_and_no_time_is_printed_as_zero(board, spent, texts):
     entries = tuple(
         replace(entry, cost=replace(entry.cost, prepare_seconds=0, train_seconds=time))
         for entry, time in zip(board.entries, spent, strict=True)
