@@ -9,29 +9,22 @@ training and at test. The prefix is encoded once per image and shared by the cla
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from pydantic import Field, field_validator
+from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Classifier, Recipe, Sizes, SupportView, TextPrompts, TrainableMethod, register_method
-from methods._base.method_info import MethodConfig, MethodInfo
+from methods._base.method_info import MethodInfo
 from methods._parts.layers import linear_layer
-from methods._parts.prompts import Context, check_words, initial_context, word_count
+from methods._parts.prompts import Context, SizedContextConfig, initial_context
 
 
-class CoCoOpConfig(MethodConfig):
+class CoCoOpConfig(SizedContextConfig):
     """The context and the network that shifts it."""
 
     ctx_init: str = Field("a photo of a", description="words that start the context (published); empty: N(0, 0.02)")
     n_ctx: int = Field(4, ge=1, le=70, description="vectors of a random start; 4. With `ctx_init`: its words")
     reduction: int = Field(16, ge=1, description="feature width over hidden width of the network; 16")
-
-    _words_fit = field_validator("ctx_init")(check_words)
-
-    @property
-    def length(self) -> int:
-        """Context vectors in effect."""
-        return word_count(self.ctx_init) if self.ctx_init else self.n_ctx
 
     def parameter_count(self, sizes: Sizes) -> int:
         hidden = sizes.embed_dim // self.reduction

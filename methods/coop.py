@@ -7,17 +7,17 @@ number of vectors. Here the combination is an error, and the words of `ctx_init`
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from datasets_registry import EvalProtocol
-from methods import Context, MethodConfig, MethodInfo, Recipe, Sizes, SupportView, register_method
+from methods import Context, MethodInfo, Recipe, Sizes, SupportView, register_method
 from methods._base.recipe import PUBLISHED_BY_DATASET
-from methods._parts.prompts import check_words, initial_context, word_count
+from methods._parts.prompts import SizedContextConfig, initial_context
 from methods._parts.two_tower_methods import ContextMethod
 from methods._text.prompt_embeddings import Position
 
 
-class CoOpConfig(MethodConfig):
+class CoOpConfig(SizedContextConfig):
     """Length, position and initialisation of the context."""
 
     n_ctx: int = Field(16, ge=1, le=70, description="context vectors; 16, CoOp section 4.1. With `ctx_init`: its words")
@@ -27,8 +27,6 @@ class CoOpConfig(MethodConfig):
     class_position: Position = Field("end", description="position of the class name: end, middle or front")
     class_specific: bool = Field(False, description="a context for each class (CSC); ties the method to its classes")
 
-    _words_fit = field_validator("ctx_init")(check_words)
-
     @model_validator(mode="after")
     def _words_are_shared(self) -> CoOpConfig:
         if self.class_specific and self.ctx_init:
@@ -37,11 +35,6 @@ class CoOpConfig(MethodConfig):
 
     def closed_vocabulary(self) -> bool:
         return self.class_specific
-
-    @property
-    def length(self) -> int:
-        """Number of context vectors: one for each word of `ctx_init`, else `n_ctx`."""
-        return word_count(self.ctx_init) if self.ctx_init else self.n_ctx
 
     def parameter_count(self, sizes: Sizes) -> int:
         return self.length * sizes.text_width * (sizes.n_classes if self.class_specific else 1)

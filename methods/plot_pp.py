@@ -96,6 +96,9 @@ class PLOTPPConfig(MethodConfig):
             raise ValueError("there are only words for 4 text prompts; set n_text to at most 4, or worded_init=false.")
         return self
 
+    def unused_settings(self) -> dict[str, str]:
+        return {"n_ctx": "worded_init=true takes one vector for each word"} if self.worded_init else {}
+
     def parameter_count(self, sizes: Sizes) -> int:
         return self.n_text * self.n_ctx * sizes.text_width + self.n_image * self.n_visual * sizes.image_width
 

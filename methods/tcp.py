@@ -18,14 +18,15 @@ from methods import Backbone, Batch, Recipe, Sizes, SupportView, TwoTowerMethod,
 from methods._base.method_info import MethodInfo
 from methods._base.recipe import PUBLISHED_BY_DATASET
 from methods._parts.layers import linear_layer
-from methods._parts.prompts import Context, WordedContextConfig, initial_context, word_count
+from methods._parts.prompts import Context, SizedContextConfig, initial_context
 from methods._text.prompt_embeddings import TextPrompts, overwrite_leading
 from methods._text.templates import TCP_PROMPT_WORDING, TCP_WORDING, worded
 
 
-class TCPConfig(WordedContextConfig):
+class TCPConfig(SizedContextConfig):
     """The context, the network that computes the class tokens, and the block where they enter."""
 
+    later = frozenset({"ctx_init"})
     ctx_init: str = Field("", description="words that the context starts from; empty: N(0, 0.02), as published")
     n_ctx: int = Field(
         4, ge=1, le=70, description="context vectors, and tokens per class; 4, TCP scripts. With `ctx_init`: its words"
@@ -35,11 +36,6 @@ class TCPConfig(WordedContextConfig):
         8, ge=1, description="0-based text block that the tokens enter before, at most the last; 8 of 12"
     )
     weight: float = Field(8.0, ge=0, description="weight of the distance to frozen texts; 8, fixed in the code")
-
-    @property
-    def length(self) -> int:
-        """Number of context vectors: one for each word of `ctx_init`, else `n_ctx`."""
-        return word_count(self.ctx_init) if self.ctx_init else self.n_ctx
 
     def parameter_count(self, sizes: Sizes) -> int:
         context = self.length * sizes.text_width

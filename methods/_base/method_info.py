@@ -142,6 +142,10 @@ class MethodConfig(BaseModel):
         """Why these settings cannot be run, and what to set instead; None if they can be."""
         return None
 
+    def unused_settings(self) -> dict[str, str]:
+        """Settings whose value changes nothing beside the other settings, each with the reason and what to set."""
+        return {}
+
     def closed_vocabulary(self) -> bool:
         """Whether these settings tie an open-vocabulary method to its training classes (class-specific prompts)."""
         return False
@@ -364,11 +368,17 @@ class MethodInfo(MethodTraits):
     def settled(self, protocol: EvalProtocol, changes: Mapping[str, Any] | None = None) -> CheckedSettings:
         """The published settings for a protocol with changes. Raises pydantic's ValidationError for invalid ones."""
         values = self.default_config(protocol).model_dump()
-        table = without_fields(values.get("by_dataset", {}), changes or {})
-        config = self.config.model_validate(values | {"by_dataset": table} | dict(changes or {}))
+        changes = changes or {}
+        table = without_fields(values.get("by_dataset", {}), changes)
+        config = self.config.model_validate(values | {"by_dataset": table} | dict(changes))
+        unused = [
+            f"{key}={changes[key]} has no effect: {why}."
+            for key, why in config.unused_settings().items()
+            if key in changes
+        ]
         return CheckedSettings(
             values=config.model_dump(mode="json"),
-            error=config.config_error(),
+            error=config.config_error() or next(iter(unused), None),
             epoch_selection_error=config.epoch_selection_error(),
             closed_vocabulary=config.closed_vocabulary(),
         )

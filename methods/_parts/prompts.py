@@ -48,6 +48,24 @@ class WordedContextConfig(MethodConfig):
     _words_fit = field_validator("ctx_init")(check_words)
 
 
+class SizedContextConfig(MethodConfig):
+    """Settings of a learned context whose length is the number of its first words or, without words, a setting."""
+
+    n_ctx: int = Field(4, ge=1, le=MOST_WORDS)
+    ctx_init: str = ""
+
+    _words_fit = field_validator("ctx_init")(check_words)
+
+    @property
+    def length(self) -> int:
+        """Number of context vectors: one for each word of `ctx_init`, else `n_ctx`."""
+        return word_count(self.ctx_init) if self.ctx_init else self.n_ctx
+
+    def unused_settings(self) -> dict[str, str]:
+        words = f"ctx_init={self.ctx_init!r} makes {self.length} context vectors; set ctx_init to empty as well"
+        return {} if self.n_ctx == self.length else {"n_ctx": words}
+
+
 def context_from_words(words: str, backbone: Backbone, n: int | None = None) -> Tensor:
     """Token embeddings of the words, one per space-separated word (CoOp's count) unless `n` is given."""
     words = words.replace("_", " ")

@@ -104,7 +104,7 @@ def grow(**changes):
 
 
 def test_each_value_is_one_run_and_several_lists_give_their_product():
-    specs = grow(overrides=["coop.n_ctx=4,8,16", "coop.recipe.epochs=2,3"], seeds=[1, 2])
+    specs = grow(overrides=["coop.n_ctx=4,8,16", "coop.ctx_init=", "coop.recipe.epochs=2,3"], seeds=[1, 2])
     found = [(spec.config["n_ctx"], spec.recipe["epochs"], spec.seed) for spec in specs]
     assert sorted(found) == sorted(itertools.product((4, 8, 16), (2, 3), (1, 2)))
     assert len({spec.run_id for spec in specs}) == 12

@@ -93,9 +93,16 @@ def test_settings_given_by_hand_are_parsed_and_an_exact_name_wins(grow, override
     assert spec.recipe.items() >= recipe.items()
 
 
+def test_a_value_that_other_settings_overrule_is_refused(grow):
+    """Two runs that differ in a value that nothing used would be read as a comparison of that value."""
+    with pytest.raises(ImpossibleCombinationError, match="n_ctx=16 has no effect"):
+        grow(overrides=["coop.n_ctx=16", "coop.ctx_init=a photo of a"])
+    assert grow(overrides=["coop.n_ctx=16", "coop.ctx_init="])
+
+
 def test_setting_the_published_value_changes_nothing(grow):
     (published,) = grow()
-    (spec,) = grow(overrides=[f"coop.recipe.lr={published.recipe['lr']}", f"coop.n_ctx={published.config['n_ctx']}"])
+    (spec,) = grow(overrides=[f"coop.recipe.lr={published.recipe['lr']}", "coop.class_position=end"])
     assert spec == published
 
 
