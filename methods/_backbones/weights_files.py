@@ -56,7 +56,7 @@ def fetch_weights(spec: BackboneSpec) -> Path | None:
     if spec.arch == HUB_ARCH:
         return hub_weights(spec.repository)
     activation = "quickgelu" if spec.config["quick_gelu"] else "gelu"
-    advice = f"With a copy on disk, give -b '{spec.arch}=FILE,{activation},preprocess={spec.tag}'."
+    advice = f"Check the network. With a copy on disk, give -b '{spec.arch}=FILE,{activation},preprocess={spec.tag}'."
     if (published := spec.published) is not None and published.archive:
         advice = f"Or unpack {published.archive}. {advice}"
     source = {} if published is not None else open_clip().get_pretrained_cfg(spec.arch, spec.tag)
