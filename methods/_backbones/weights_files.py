@@ -56,7 +56,7 @@ def fetch_weights(spec: BackboneSpec) -> Path | None:
     if spec.arch == HUB_ARCH:
         return hub_weights(spec.repository)
     activation = "quickgelu" if spec.config["quick_gelu"] else "gelu"
-    advice = f"Check the network. With a copy on disk, give -b '{spec.arch}=FILE,{activation},preprocess={spec.tag}'."
+    advice = f"With a copy on disk, give -b '{spec.arch}=FILE,{activation},preprocess={spec.tag}'."
     if (published := spec.published) is not None and published.archive:
         advice = f"Or unpack {published.archive}. {advice}"
     source = {} if published is not None else open_clip().get_pretrained_cfg(spec.arch, spec.tag)
@@ -65,7 +65,8 @@ def fetch_weights(spec: BackboneSpec) -> Path | None:
     except Exception as error:  # open_clip, urllib and the hub client share no base class
         first = " ".join(str(error).split())[:200]
         raise WeightsError(
-            f"The weights {spec.slug} could not be fetched ({type(error).__name__}: {first}). {advice}"
+            f"The weights {spec.slug} could not be fetched ({type(error).__name__}: {first}). Check the network. "
+            f"{advice}"
         ) from error
 
 
