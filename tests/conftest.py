@@ -50,11 +50,12 @@ def _array_types(request: pytest.FixtureRequest) -> None:
     jaxtyping.config.update("jaxtyping_disable", not tests_methods or "slow" in request.keywords)
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(autouse=True)
 def _frozen_heap() -> None:
-    """Each run collects garbage, and need not look again at all that the modules before have imported."""
-    gc.collect()
-    gc.freeze()
+    """Each run collects garbage, and need not look again at all that the tests before have imported."""
+    if len(gc.get_objects()) > 20_000:
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -216,24 +216,24 @@ class Store:
                     shared_eval_seconds, shared_image_passes, shared_text_passes, final_loss, error_kind, created_at,
                     {", ".join(COLUMNS)}, selected_epoch, fits, candidate_evaluations,
                     tuning_seconds, added_memory_bytes, device, {", ".join(LATER_COLUMNS)}, support_digest, imported,
-                    CASE WHEN starts_with(method, '{EXTERNAL}') THEN provenance ->> '$.external.uses' END AS uses
+                    CASE WHEN starts_with(method, '{EXTERNAL}') THEN provenance ->> '$.external.uses' END AS uses,
+                    provenance ->> '$.method_version' AS version, provenance ->> '$.method_digest' AS digest
                 FROM runs LEFT JOIN scores USING (run_id)
                 ORDER BY backbone, protocol, dataset, method, shots, seed, run_id, split"""
         )
+        code = frame[["method", "version", "digest"]].astype(object)
+        frame = frame.drop(columns=["version", "digest"])
         if outcomes:
             frame = self.with_outcomes(frame)
         if not installed:
             return frame
-        versions = self._frame(
-            "SELECT run_id, method, provenance ->> '$.method_version', provenance ->> '$.method_digest' FROM runs"
-        ).astype(object)
-        stale = {
-            run_id: ", ".join(code_reasons(method, int(version or 1), digest))
-            for run_id, method, version, digest in versions.where(versions.notna(), None).itertuples(
-                index=False, name=None
-            )
+        used = list(code.where(code.notna(), None).itertuples(index=False, name=None))
+        reasons = {
+            (method, version, digest): ", ".join(code_reasons(method, int(version or 1), digest))
+            for method, version, digest in set(used)
         }
-        return with_changed_settings(frame.assign(stale=frame["run_id"].map(stale)))
+        stale = pd.Series([reasons[row] for row in used], index=frame.index, dtype="str")
+        return with_changed_settings(frame.assign(stale=stale))
 
     def with_outcomes(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Rows of `runs_frame` with the outcome of every test image: the columns `images`, `correct` and `groups`."""
