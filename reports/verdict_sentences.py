@@ -115,7 +115,11 @@ def known_lines(view: OverviewView, measure: str) -> Markup:
         parts.append(Markup("Not known <b>elsewhere</b>: {}.").format(few_datasets(verdict.n_datasets)))
     parts.append(Markup.escape(headline(view, measure).more))
     if (n := verdict.variants) > 1:
-        parts.append(Markup("The leader is the best of {} settings of its method on these test images.").format(n))
+        parts.append(
+            Markup("{} is the best of {} settings of its method on these test images.").format(
+                _short(view, verdict.leader), n
+            )
+        )
     return Markup(" ").join(filter(None, parts))
 
 

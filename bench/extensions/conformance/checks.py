@@ -318,31 +318,9 @@ def stated_facts_hold(subject: Subject) -> None:
 
 
 @check(
-    "Remove unused `pixels` or `pooled` from `needs`; methods on features alone can use imported files. A method with "
-    "`hidden` reads `batch.hidden(k)` for the k that `frozen_blocks` of its config returns. Read labels in "
-    "training only; `classifier` gets images and class names."
-)
-def declared_inputs_are_read(subject: Subject) -> None:
-    """It reads everything that it declares, no other hidden state, and no label while it classifies."""
-    frozen = subject.config.frozen_blocks(subject.backbone.sizes)
-    is_declared = "hidden" in subject.info.needs
-    ensure((frozen is not None) == is_declared, "one of `hidden` and `frozen_blocks` is missing")
-    subject.labels_read = None
-    try:
-        subject.evaluation_logits(subject.finished)
-        if subject.is_open:
-            subject.evaluation_logits(subject.finished, OTHER_CLASSES)
-    finally:
-        ensure(subject.labels_read is None, f"it read a batch's labels while classifying{subject.labels_read}")
-    idle = sorted(need for need in subject.info.needs - {"features", "test_stream"} if need not in subject.read)
-    ensure(not idle, f"never read: {', '.join(idle)}")
-    blocks, expected = subject.hidden_blocks_read, set() if frozen is None else {frozen}
-    ensure(blocks == expected, f"hidden states were read before blocks {blocks}, declared are {expected}")
-
-
-@check(
     "Compute the text side from the classes that `classifier` is given, one row each, in their order; a method whose "
-    "parameters are tied to its training classes sets open_vocabulary=False and calls require_known_classes first."
+    "parameters are tied to its training classes sets open_vocabulary=False and calls require_known_classes first.",
+    essential=True,
 )
 def classes_get_their_own_logits(subject: Subject) -> None:
     """Other classes, and the same in another order, get logits of their own, or ClosedVocabularyError."""
@@ -377,6 +355,29 @@ def _raises_closed_vocabulary(subject: Subject, classes: ClassSet) -> bool:
     except ClosedVocabularyError:
         return True
     return False
+
+
+@check(
+    "Remove unused `pixels` or `pooled` from `needs`; methods on features alone can use imported files. A method with "
+    "`hidden` reads `batch.hidden(k)` for the k that `frozen_blocks` of its config returns. Read labels in "
+    "training only; `classifier` gets images and class names."
+)
+def declared_inputs_are_read(subject: Subject) -> None:
+    """It reads everything that it declares, no other hidden state, and no label while it classifies."""
+    frozen = subject.config.frozen_blocks(subject.backbone.sizes)
+    is_declared = "hidden" in subject.info.needs
+    ensure((frozen is not None) == is_declared, "one of `hidden` and `frozen_blocks` is missing")
+    subject.labels_read = None
+    try:
+        subject.evaluation_logits(subject.finished)
+        if subject.is_open:
+            subject.evaluation_logits(subject.finished, OTHER_CLASSES)
+    finally:
+        ensure(subject.labels_read is None, f"it read a batch's labels while classifying{subject.labels_read}")
+    idle = sorted(need for need in subject.info.needs - {"features", "test_stream"} if need not in subject.read)
+    ensure(not idle, f"never read: {', '.join(idle)}")
+    blocks, expected = subject.hidden_blocks_read, set() if frozen is None else {frozen}
+    ensure(blocks == expected, f"hidden states were read before blocks {blocks}, declared are {expected}")
 
 
 @check(
