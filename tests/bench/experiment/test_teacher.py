@@ -24,6 +24,7 @@ from bench.sweep import named_files
 from datasets_registry import BenchError, ClassSet
 from methods import Recipe
 
+Kept = tuple[RunRecord, list[Predictions], bytes]
 FEW_SHOT = {"protocol": "few-shot", "unlabelled": "train:12"}
 
 
@@ -38,7 +39,7 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def student(teacher: Path) -> tuple[RunRecord, list[Predictions], bytes]:
+def student(teacher: Path) -> Kept:
     """The run of a student of that teacher, and its kept model."""
     return run_and_keep(*planned(teacher))
 
@@ -79,7 +80,7 @@ def test_training_shows_the_images_of_pool_and_support_without_labels(teacher: P
 
 
 def test_other_labels_and_another_order_of_classes_change_nothing_in_training(
-    teacher: Path, student: tuple[RunRecord, list[Predictions], bytes], monkeypatch: pytest.MonkeyPatch
+    teacher: Path, student: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The student of a run whose support labels are reversed is the same, bit for bit."""
     given = Run.support_view
@@ -93,9 +94,7 @@ def test_other_labels_and_another_order_of_classes_change_nothing_in_training(
     assert outcome(run_experiment(*planned(teacher))) == outcome(student[:2])
 
 
-def test_steps_and_costs_count_the_images_that_are_shown(
-    teacher: Path, student: tuple[RunRecord, list[Predictions], bytes]
-) -> None:
+def test_steps_and_costs_count_the_images_that_are_shown(teacher: Path, student: Kept) -> None:
     spec, context = planned(teacher)
     record = student[0]
     shown, recipe = 12 + len(load_task(spec, context).support), Recipe.model_validate(spec.recipe)
@@ -104,9 +103,7 @@ def test_steps_and_costs_count_the_images_that_are_shown(
     assert record.provenance.unlabelled_images == 12
 
 
-def test_training_resumes_from_a_checkpoint(
-    teacher: Path, student: tuple[RunRecord, list[Predictions], bytes], tmp_path: Path, cut_off: Any
-) -> None:
+def test_training_resumes_from_a_checkpoint(teacher: Path, student: Kept, tmp_path: Path, cut_off: Any) -> None:
     spec, context = planned(teacher)
     with_checkpoints = context.model_copy(update={"checkpoints": tmp_path, "checkpoint_seconds": 0})
     cut_off(spec, with_checkpoints, 1)
@@ -114,9 +111,7 @@ def test_training_resumes_from_a_checkpoint(
     assert outcome(run_experiment(spec, with_checkpoints)) == outcome(student[:2])
 
 
-def test_a_kept_student_classifies_its_training_classes_and_refuses_others(
-    student: tuple[RunRecord, list[Predictions], bytes], tmp_path: Path
-) -> None:
+def test_a_kept_student_classifies_its_training_classes_and_refuses_others(student: Kept, tmp_path: Path) -> None:
     write_model(tmp_path / "student.safetensors", student[2])
     info, tensors = read_model(tmp_path / "student.safetensors")
     method = restored_method(info, tensors, shared_inputs(BACKBONE, RunContext()).backbone)

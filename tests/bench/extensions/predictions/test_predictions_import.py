@@ -45,6 +45,13 @@ def honest(task: FewShotTask) -> Outside:
 
 
 @pytest.fixture
+def target(data: Path) -> Outside:
+    """What that run says about DTD."""
+    there = task_of("dtd", data, protocol=EvalProtocol.FEW_SHOT)
+    return outside(there, there.evals[0], dataset="DescribableTextures", trained=False, train=[], val=[])
+
+
+@pytest.fixture
 def imported(tmp_path: Path, data: Path) -> Import:
     """Import contents as files called 0.npz, 1.npz, ..."""
 
@@ -136,13 +143,10 @@ def test_base_and_new_classes_are_one_run(parts: list[Outside], with_open: bool,
 
 
 def test_files_of_other_datasets_are_the_targets_of_a_training(
-    task: FewShotTask, honest: Outside, imported: Import, data: Path
+    honest: Outside, target: Outside, imported: Import
 ) -> None:
-    there = task_of("dtd", data, protocol=EvalProtocol.FEW_SHOT)
-    target = outside(there, there.evals[0], dataset="DescribableTextures", trained=False, train=[], val=[])
     (record,) = imported(target, honest).added
-    assert record.spec.protocol is EvalProtocol.CROSS_DATASET
-    assert record.spec.targets == ("dtd",)
+    assert (record.spec.protocol, record.spec.targets) == (EvalProtocol.CROSS_DATASET, ("dtd",))
     assert [score.split for score in record.scores] == ["all", "dtd"]
 
 
@@ -328,7 +332,7 @@ def test_what_contradicts_the_dataset_is_refused(
 
 
 def test_files_that_do_not_belong_together_are_refused(
-    parts: list[Outside], honest: Outside, imported: Import, data: Path, tmp_path: Path
+    parts: list[Outside], honest: Outside, target: Outside, imported: Import, tmp_path: Path
 ) -> None:
     base, new, whole = parts
     assert "base classes only. Give" in refused(imported, base)
@@ -341,8 +345,6 @@ def test_files_that_do_not_belong_together_are_refused(
     assert "files describe the same" in refused(imported, honest, honest.with_head(backbone="ViT-B-16"))
     two = replace(base, head=whole.head | {"class_names": ["a", "b"]}, sha256=None)
     assert "dataset has 4 here." in refused(imported, base, new, two)
-    there = task_of("dtd", data, protocol=EvalProtocol.FEW_SHOT)
-    target = outside(there, there.evals[0], dataset="dtd", trained=False, train=[], val=[])
     assert "2.npz: none of these" in refused(imported, base, new, target)
     assert "2 of 2 class names differ" in refused(imported, base, new.with_head(class_names=["class 0", "class 1"]))
     swapped = replace(new, keys=base.keys, sha256=None)
