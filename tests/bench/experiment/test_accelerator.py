@@ -31,14 +31,6 @@ from methods import Backbone, Precision
 CUDA = torch.device("cuda", 0)
 
 
-@pytest.fixture(autouse=True)
-def switches_as_before() -> Iterator[None]:
-    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    yield
-    assert (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32) == before
-    assert not torch.are_deterministic_algorithms_enabled()
-
-
 def switches() -> tuple[bool, bool, bool]:
     return (
         torch.backends.cuda.matmul.allow_tf32,
@@ -47,19 +39,25 @@ def switches() -> tuple[bool, bool, bool]:
     )
 
 
+@pytest.fixture(autouse=True)
+def before() -> Iterator[tuple[bool, bool, bool]]:
+    """The switches of the process, which a test leaves as they are."""
+    yield (found := switches())
+    assert switches() == found
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
 @pytest.mark.parametrize(
     ("precision", "tf32"), [(Precision.FP32, False), (Precision.TF32, True), (Precision.BF16, False)]
 )
-def test_cuda_computes_in_the_chosen_precision_and_repeatably(precision: Precision, tf32: bool) -> None:
+def test_cuda_computes_in_the_chosen_precision_and_repeatably(
+    precision: Precision, tf32: bool, before: tuple[bool, bool, bool]
+) -> None:
     with device_arithmetic("cuda", precision):
         assert switches() == (tf32, tf32, True)
     with pytest.raises(ZeroDivisionError), device_arithmetic("cuda", precision):
         raise ZeroDivisionError
-
-
-def test_the_switches_of_the_process_stay_on_the_cpu() -> None:
-    before = switches()
-    with device_arithmetic("cpu", Precision.FP32):
+    with device_arithmetic("cpu", precision):
         assert switches() == before
 
 
@@ -79,7 +77,7 @@ def forbidden_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
 
 
-def short_spec(method: str) -> ExperimentSpec:
+def short_spec(method: str = "clip_adapter") -> ExperimentSpec:
     return one_spec(method, f"{method}.recipe.epochs=1", shots=(1,))
 
 
@@ -111,12 +109,10 @@ def pretended_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_record_says_which_gpu_with_which_switches() -> None:
     with device_arithmetic("cuda", Precision.TF32):
         facts = gpu_facts(CUDA)
-    assert facts is not None
     assert (facts.name, facts.capability, facts.driver) == ("NVIDIA H100 80GB HBM3", "9.0", "570.1")
     assert (facts.tf32, facts.deterministic) == (True, True)
     with device_arithmetic("cuda", Precision.FP32):
         exact = gpu_facts(CUDA)
-    assert exact is not None
     assert (exact.tf32, exact.deterministic) == (False, True)
     made = environment.collect_provenance(
         method="coop", backbone_digest="b", support_digests=[], device="cuda:0", threads=1, gpu=facts
@@ -157,15 +153,8 @@ def test_a_driver_that_does_not_answer_has_no_version(monkeypatch: pytest.Monkey
     environment.gpu_driver.cache_clear()
 
 
-@pytest.fixture
-def trained_spec() -> ExperimentSpec:
-    return short_spec("clip_adapter")
-
-
-def test_an_evaluation_that_does_not_fit_is_halved_without_training_again(
-    trained_spec: ExperimentSpec, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plain, expected = runner.run_experiment(trained_spec, RunContext(eval_batch=16))
+def test_an_evaluation_that_does_not_fit_is_halved_without_training_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, expected = runner.run_experiment(short_spec(), RunContext(eval_batch=16))
     trainings, sizes = [], []
     fit, batches = runner.fit, Inputs.evaluation_batches
 
@@ -181,46 +170,44 @@ def test_an_evaluation_that_does_not_fit_is_halved_without_training_again(
 
     monkeypatch.setattr(runner, "fit", counted_fit)
     monkeypatch.setattr(Inputs, "evaluation_batches", small_only)
-    record, predictions = runner.run_experiment(trained_spec, RunContext(eval_batch=100))
+    record, predictions = runner.run_experiment(short_spec(), RunContext(eval_batch=100))
     assert len(trainings) == 1
     assert sizes[:4] == [100, 50, 25, 12]
     assert record.provenance.eval_batch == 12
     assert [score.accuracy for score in record.scores] == [score.accuracy for score in plain.scores]
     assert len(predictions) == len(expected)
-    assert record.cost is not None
-    assert plain.cost is not None
-    assert record.cost.candidate_evaluations == plain.cost.candidate_evaluations
+    assert record.cost.candidate_evaluations == plain.cost.candidate_evaluations  # type: ignore[union-attr]
 
 
-def test_one_image_that_does_not_fit_fails(trained_spec: ExperimentSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_image_that_does_not_fit_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: Any, **__: Any) -> Any:
         raise MemoryError("too large")
 
     monkeypatch.setattr(Inputs, "evaluation_batches", never)
     with pytest.raises(MemoryError, match="too large") as failed:
-        runner.run_experiment(trained_spec, RunContext())
+        runner.run_experiment(short_spec(), RunContext())
     assert not isinstance(failed.value, TrainingMemoryError)
 
 
-def test_a_training_that_does_not_fit_says_what_helps(
-    trained_spec: ExperimentSpec, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_training_that_does_not_fit_says_what_helps(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any, **__: Any) -> Any:
         raise RuntimeError("CUDA out of memory. Tried to allocate 9 GiB\nmore")
 
     monkeypatch.setattr(runner, "fit", full)
-    batch = trained_spec.recipe["batch_size"]  # type: ignore[index]
+    batch = short_spec().recipe["batch_size"]  # type: ignore[index]
     with pytest.raises(
         TrainingMemoryError,
         match=r"while training: CUDA out of memory\. Tried to allocate 9 GiB What helps: .*--precision bf16, "
         rf"--set clip_adapter\.recipe\.batch_size={batch // 2}",
     ) as failed:
-        runner.run_experiment(trained_spec, RunContext())
+        runner.run_experiment(short_spec(), RunContext())
     assert ran_out_of_memory(failed.value)
 
 
 @pytest.mark.usefixtures("forbidden_cuda")
-def test_free_memory_is_awaited_on_a_gpu_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_free_memory_is_awaited_for_a_time_on_a_gpu_only(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     await_free_memory("cpu")
     frees, slept = [1, 2**29, 2**31], []
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (frees.pop(0), 2**33))
@@ -228,16 +215,8 @@ def test_free_memory_is_awaited_on_a_gpu_only(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 0)
     monkeypatch.setattr("bench.experiment.accelerator.time.sleep", slept.append)
     await_free_memory("cuda")
-    assert (frees, slept) == ([], [1.0, 1.0])
-
-
-@pytest.mark.usefixtures("forbidden_cuda")
-def test_a_run_begins_when_the_memory_stays_taken(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (0, 2**33))
-    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: 0)
-    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 0)
+    assert (frees, slept, caplog.text) == ([], [1.0, 1.0], "")
+    frees.append(0)
     monkeypatch.setattr("bench.experiment.accelerator.WAIT_SECONDS", -1.0)
     await_free_memory("cuda:1")
     assert "0.0 GiB of free memory" in caplog.text

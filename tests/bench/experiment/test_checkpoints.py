@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import pytest
 import torch
-from families_of_methods import one_of_each_family
+from families_of_methods import cheap_of_each_family, some_fast
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 from torch import Tensor
 
@@ -20,6 +20,8 @@ from methods import METHODS, Optimizer, Recipe, TrainableMethod
 EPOCHS = 4
 TRAINABLE = [name for name in METHODS if issubclass(METHODS.get(name), TrainableMethod)]
 CLASSES = class_set("base")
+STAGES = {"two_stage": (2, 3), "plot_pp": (4, 6)}
+"""When a training in stages dies: in the first epoch of a stage, after the last of the one before, and later."""
 
 
 class Cut(Exception):  # noqa: N818  it stands for a kill
@@ -40,8 +42,11 @@ def prepared(name: str, **config: Any) -> TrainableMethod[Any]:
     defaults = cls.info.default_config(EvalProtocol.FEW_SHOT)
     method = cls(tiny_backbone(), defaults.model_copy(update=config), torch.Generator().manual_seed(3))
     method.prepare(support_view(tiny_backbone(), CLASSES))
-    assert isinstance(method, TrainableMethod)
     return method
+
+
+def state_of(method: TrainableMethod[Any]) -> TrainingState:
+    return TrainingState(method, make_optimizer(recipe_of("coop"), method.parameter_groups()), torch.Generator())
 
 
 def train(
@@ -80,12 +85,10 @@ def outcome(method: TrainableMethod[Any]) -> list[Tensor]:
     return [*method.trainable.state_dict().values(), *logits]
 
 
-def check_resumed_equals_undisturbed(
-    name: str, folder: Path, recipe: Recipe, cuts: tuple[int, ...] = (1, 3), **config: Any
-) -> None:
+def check_resumed_equals_undisturbed(name: str, folder: Path, recipe: Recipe, **config: Any) -> None:
     undisturbed = prepared(name, **config)
     whole = train(undisturbed, recipe)
-    for cut in cuts:
+    for cut in STAGES.get(name, (1, 3)):
         with pytest.raises(Cut):
             train(prepared(name, **config), recipe, at(folder), cut)
     resumed = prepared(name, **config)
@@ -96,17 +99,9 @@ def check_resumed_equals_undisturbed(
         assert torch.equal(ours, theirs)
 
 
-@pytest.mark.parametrize("name", one_of_each_family(TRAINABLE))
+@pytest.mark.parametrize("name", some_fast(TRAINABLE, {*cheap_of_each_family(TRAINABLE), "two_stage"}))
 def test_a_training_that_was_cut_off_ends_like_an_undisturbed_one(name: str, tmp_path: Path):
     check_resumed_equals_undisturbed(name, tmp_path, recipe_of(name))
-
-
-@pytest.mark.parametrize(
-    ("name", "cuts"), [("two_stage", (2, 3)), pytest.param("plot_pp", (4, 6), marks=pytest.mark.slow)]
-)
-def test_a_later_stage_goes_on_too(name: str, cuts: tuple[int, ...], tmp_path: Path):
-    """Interrupted in the first epoch of a stage, that is after the last epoch of the previous one, and later."""
-    check_resumed_equals_undisturbed(name, tmp_path, recipe_of(name), cuts)
 
 
 @pytest.mark.parametrize("kind", get_args(Optimizer))
@@ -125,19 +120,14 @@ def test_a_training_really_goes_on_where_it_was(tmp_path: Path):
     """The equality above would also hold for a training that starts over."""
     with pytest.raises(Cut):
         train(prepared("coop"), recipe_of("coop"), at(tmp_path), cut=2)
-    method = prepared("coop")
-    state = TrainingState(method, make_optimizer(recipe_of("coop"), method.parameter_groups()), torch.Generator())
-    found = at(tmp_path).load(lambda _: state)
-    assert found is not None
+    found = at(tmp_path).load(lambda _: state_of(prepared("coop")))
     assert (found.epochs, found.steps) == (2, 4)
 
 
 def test_what_the_parts_of_a_training_have_cost_is_added_up(tmp_path: Path):
     spent = [0.0]
     meter: Any = SimpleNamespace(reading=lambda: (spent[0],), dump_charged=dict, load_charged=lambda _: None)
-    state = TrainingState(
-        method := prepared("coop"), make_optimizer(recipe_of("coop"), method.parameter_groups()), torch.Generator()
-    )
+    state = state_of(prepared("coop"))
     for part in (1, 2):
         checkpoint = Checkpoint(tmp_path / "r.safetensors", {}, 0, meter=meter)
         assert (checkpoint.load(lambda _: state) is None) == (part == 1)
@@ -155,11 +145,9 @@ def test_short_trainings_write_nothing(tmp_path: Path):
 def test_the_state_of_other_code_is_not_used(tmp_path: Path):
     with pytest.raises(Cut):
         train(prepared("coop"), recipe_of("coop"), at(tmp_path, method="old"), cut=2)
-    state = TrainingState(
-        method := prepared("coop"), make_optimizer(recipe_of("coop"), method.parameter_groups()), torch.Generator()
-    )
+    method = prepared("coop")
     before = [p.clone() for p in method.trainable.parameters()]
-    assert at(tmp_path, method="new").load(lambda _: state) is None
+    assert at(tmp_path, method="new").load(lambda _: state_of(method)) is None
     assert all(torch.equal(a, b) for a, b in zip(before, method.trainable.parameters(), strict=True))
 
 

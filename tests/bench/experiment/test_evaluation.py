@@ -47,18 +47,14 @@ def split(labels: list[int], which: str = "new") -> EvalSplit:
 LOGITS = torch.tensor([[3.0, 1, 0, 0, 0], [1, 1, 0, 0, 0], [0, 0, 0, 0, 5], [0, 2, 1, 0, 0]])
 
 
-def test_ranks_and_top_classes_by_hand() -> None:
-    kept = predictions(split([0, 1, 0, 2]), LOGITS)
+def test_ranks_top_classes_and_scores_by_hand() -> None:
+    score, kept = scored(split([0, 1, 0, 2]), SplitLogits(LOGITS))
     assert kept.predicted.tolist() == [0, 0, 4, 1]
     assert kept.rank.tolist() == [0, 1, 1, 1], "ties by class index"
     assert kept.top_labels[3].tolist() == [1, 2, 0, 3, 4]
     assert kept.true_logit.tolist() == [3, 1, 0, 1]
     assert kept.images == ("image0", "image1", "image2", "image3")
     assert predictions(split([1]), torch.tensor([[0.0, 1.0]])).top_labels.shape == (1, 2), "fewer than five classes"
-
-
-def test_scores_can_be_recomputed_from_predictions() -> None:
-    score, kept = scored(split([0, 1, 0, 2]), SplitLogits(LOGITS))
     assert score.accuracy == np.mean(kept.rank == 0) == 0.25
     assert score.nll == pytest.approx(np.mean(kept.log_sum_exp - kept.true_logit), abs=1e-6)
     p_true = np.exp(kept.true_logit - kept.log_sum_exp)
@@ -123,7 +119,6 @@ def test_the_open_score_equals_a_computation_from_the_logits_of_both_splits(meth
     """A class's logits of these methods do not depend on the other names, so both halves give those of all names."""
     record, items = finished(spec_of(method))
     found, score = {item.split: item for item in items}, record.open
-    assert score is not None
     for plain, name in (("base", "open-base"), ("new", "open-new")):
         own, among_all = found[plain], found[name]
         assert own.images == among_all.images
@@ -158,7 +153,6 @@ def test_an_oracle_makes_one_choice_for_all_images_and_encodes_texts_for_its_sco
     record, _ = run_experiment(spec_of("apex", ensemble_weight="oracle"), RunContext())
     assert all(score.selected_on_test for score in record.scores)
     assert asked == [*(score.n_classes for score in record.scores), sum(score.n_classes for score in record.scores)]
-    assert record.open is not None
     assert record.open.base.selected_on_test == record.open.new.selected_on_test is not None
     assert record.open.base.optimism is not None
 
@@ -170,7 +164,6 @@ def test_an_oracle_makes_one_choice_for_all_images_and_encodes_texts_for_its_sco
 def test_a_run_has_the_same_bits_without_kept_features(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both treat new classes differently."""
     record, items = finished(spec_of(method))
-    assert record.open is not None
     assert record.open.base.n_classes == sum(score.n_classes for score in record.scores)
     assert contradiction(record, items) == ""
     monkeypatch.setattr(evaluation, "LARGEST", 0)
@@ -184,7 +177,6 @@ def test_the_open_score_passes_no_image_through_a_tuned_tower(monkeypatch: pytes
         monkeypatch.setattr(evaluation, "LARGEST", limit)
         forget_loaded()
         record, _ = run_experiment(spec_of("vpt"), RunContext())
-        assert record.cost is not None
         whole_run = float(shared_inputs(BACKBONE, RunContext()).backbone.passes.prompted_image)
         assert whole_run - record.cost.prompted_image_passes == passes
 

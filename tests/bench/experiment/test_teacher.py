@@ -13,7 +13,6 @@ from tiny_runs import BACKBONE, outcome
 from bench.context import RunContext
 from bench.errors import StaleSpecError
 from bench.experiment.features.inputs import shared_inputs
-from bench.experiment.features.training_images import TrainingImages
 from bench.experiment.kept_models import restored_method
 from bench.experiment.model_file import ModelFileError, read_model, write_model
 from bench.experiment.runner import Run, run_and_keep, run_experiment
@@ -25,6 +24,7 @@ from bench.sweep import named_files
 from datasets_registry import BenchError, ClassSet
 from methods import Recipe
 
+Kept = tuple[RunRecord, list[Predictions], bytes]
 FEW_SHOT = {"protocol": "few-shot", "unlabelled": "train:12"}
 
 
@@ -39,9 +39,9 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def student(teacher: Path) -> tuple[RunRecord, list[Predictions]]:
-    """The run of a student of that teacher."""
-    return run_experiment(*planned(teacher))
+def student(teacher: Path) -> Kept:
+    """The run of a student of that teacher, and its kept model."""
+    return run_and_keep(*planned(teacher))
 
 
 def test_the_teacher_gives_the_features_of_its_own_tower_and_texts(teacher: Path) -> None:
@@ -71,7 +71,6 @@ def test_the_teacher_compares_the_classes_whose_images_are_shown(pool: str, both
 def test_training_shows_the_images_of_pool_and_support_without_labels(teacher: Path) -> None:
     spec, context = planned(teacher)
     run = Run(spec, context)
-    assert run.task.pool is not None
     assert [sample.key for sample in run.images.samples] == [
         *run.task.pool.keys, *(sample.key for sample in run.task.support.samples),
     ]  # fmt: skip
@@ -81,7 +80,7 @@ def test_training_shows_the_images_of_pool_and_support_without_labels(teacher: P
 
 
 def test_other_labels_and_another_order_of_classes_change_nothing_in_training(
-    teacher: Path, student: tuple[RunRecord, list[Predictions]], monkeypatch: pytest.MonkeyPatch
+    teacher: Path, student: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The student of a run whose support labels are reversed is the same, bit for bit."""
     given = Run.support_view
@@ -92,48 +91,30 @@ def test_other_labels_and_another_order_of_classes_change_nothing_in_training(
         return view
 
     monkeypatch.setattr(Run, "support_view", reversed_labels)
-    assert outcome(run_experiment(*planned(teacher))) == outcome(student)
+    assert outcome(run_experiment(*planned(teacher))) == outcome(student[:2])
 
 
-def test_steps_and_costs_count_the_images_that_are_shown(
-    teacher: Path, student: tuple[RunRecord, list[Predictions]]
-) -> None:
+def test_steps_and_costs_count_the_images_that_are_shown(teacher: Path, student: Kept) -> None:
     spec, context = planned(teacher)
-    record, _ = student
+    record = student[0]
     shown, recipe = 12 + len(load_task(spec, context).support), Recipe.model_validate(spec.recipe)
-    assert record.cost is not None
     assert record.cost.steps == 2 * (shown // recipe.batch_size)
     assert record.cost.prompted_image_passes < 3 * 2 * shown + 2 * 2 * 60, "teacher passes not counted"
     assert record.provenance.unlabelled_images == 12
 
 
-def test_training_resumes_from_a_checkpoint(
-    teacher: Path, student: tuple[RunRecord, list[Predictions]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_training_resumes_from_a_checkpoint(teacher: Path, student: Kept, tmp_path: Path, cut_off: Any) -> None:
     spec, context = planned(teacher)
-    with_checkpoints = context.model_copy(update={"checkpoints": tmp_path / "checkpoints", "checkpoint_seconds": 0})
-    images_of = TrainingImages.epoch
-
-    def stopped(self: TrainingImages, epoch: int) -> Any:
-        if epoch == 1:
-            raise KeyboardInterrupt
-        return images_of(self, epoch)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(TrainingImages, "epoch", stopped)
-        with pytest.raises(KeyboardInterrupt):
-            run_experiment(spec, with_checkpoints)
-    assert list((tmp_path / "checkpoints").glob("*.safetensors"))
-    assert outcome(run_experiment(spec, with_checkpoints)) == outcome(student)
+    with_checkpoints = context.model_copy(update={"checkpoints": tmp_path, "checkpoint_seconds": 0})
+    cut_off(spec, with_checkpoints, 1)
+    assert list(tmp_path.glob("*.safetensors"))
+    assert outcome(run_experiment(spec, with_checkpoints)) == outcome(student[:2])
 
 
-def test_a_kept_student_classifies_its_training_classes_and_refuses_others(teacher: Path, tmp_path: Path) -> None:
-    spec, context = planned(teacher)
-    content = run_and_keep(spec, context)[2]
-    assert isinstance(content, bytes)
-    write_model(tmp_path / "student.safetensors", content)
+def test_a_kept_student_classifies_its_training_classes_and_refuses_others(student: Kept, tmp_path: Path) -> None:
+    write_model(tmp_path / "student.safetensors", student[2])
     info, tensors = read_model(tmp_path / "student.safetensors")
-    method = restored_method(info, tensors, shared_inputs(BACKBONE, context).backbone)
+    method = restored_method(info, tensors, shared_inputs(BACKBONE, RunContext()).backbone)
     assert method.classifier(info.classes.class_set)
     with pytest.raises(BenchError, match="classifies its training classes"):
         method.classifier(ClassSet(("tree", "house"), "a photo of a {}."))

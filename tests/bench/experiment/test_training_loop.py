@@ -7,6 +7,7 @@ from typing import get_args
 
 import pytest
 import torch
+from one_case import for_each
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 
 from bench.errors import NonFiniteLossError
@@ -36,56 +37,42 @@ def test_the_last_incomplete_batch_is_dropped_once_a_whole_one_fits() -> None:
     whole = list(epoch_batches(10, 4, shuffle))
     assert [len(b) for b in whole] == [4, 4]
     assert len(set(torch.cat(whole).tolist())) == 8
-    few = list(epoch_batches(3, 4, shuffle))
-    assert [sorted(b.tolist()) for b in few] == [[0, 1, 2]]
+    for n, size in ((3, 4), (10, 0)):
+        (few,) = epoch_batches(n, size, shuffle)
+        assert sorted(few.tolist()) == list(range(n))
 
 
-def adapter() -> TextAdapter:
-    method = TextAdapter(tiny_backbone(), TextAdapter.info.config(), torch.Generator().manual_seed(0))
+def adapter(kind: type[TextAdapter] = TextAdapter) -> TextAdapter:
+    method = kind(tiny_backbone(), TextAdapter.info.config(), torch.Generator().manual_seed(0))
     method.prepare(support_view(tiny_backbone(), class_set("base")))
     return method
 
 
-def fit_adapter(recipe: Recipe, method: TextAdapter) -> int:
-    return fit(
-        method,
-        recipe,
-        n=10,
-        shots=2,
-        batches_of=lambda epoch: lambda i: batch_of(tiny_backbone(), images("train")[i], i // 2),
-        generator=torch.Generator().manual_seed(0),
-    ).steps
+def fit_adapter(recipe: Recipe, method: TextAdapter) -> tuple[int, list[int]]:
+    """The number of steps, and the epochs whose batches were asked for."""
+    shown: list[int] = []
+
+    def batches_of(epoch: int):
+        shown.append(epoch)
+        return lambda i: batch_of(tiny_backbone(), images("train")[i], i // 2)
+
+    shuffle = torch.Generator().manual_seed(0)
+    return fit(method, recipe, n=10, shots=2, batches_of=batches_of, generator=shuffle).steps, shown
 
 
-def test_steps_are_epochs_times_whole_batches() -> None:
-    assert fit_adapter(Recipe(epochs=3, batch_size=4), adapter()) == 6
-    assert fit_adapter(Recipe(epochs=3, epochs_by_shots={2: 1}, batch_size=4), adapter()) == 2
-
-
-def test_a_loss_that_is_not_finite_stops_the_run_and_says_where() -> None:
-    method = adapter()
-    with torch.no_grad():
-        method.trainable.text_adapter.bias.fill_(math.nan)
-    with pytest.raises(NonFiniteLossError, match="text_adapter is not finite"):
-        fit_adapter(Recipe(epochs=2, batch_size=4), method)
-
-
-def test_a_length_in_steps_per_shot_is_kept_exactly() -> None:
-    recipe = Recipe(steps_per_shot=7, batch_size=4, schedule="cosine")
-    assert recipe.epochs_and_steps(n=10, shots=2) == (7, 14)
-    assert fit_adapter(recipe, adapter()) == 14
-    assert Recipe(steps_per_shot=5, batch_size=4, drop_last=False).epochs_and_steps(n=10, shots=1) == (2, 5)
-
-
-def test_a_length_in_steps_is_kept_whatever_the_shots() -> None:
-    recipe = Recipe(steps=5, batch_size=4, schedule="cosine")
-    assert recipe.epochs_and_steps(n=10, shots=2) == (3, 5)
-    assert fit_adapter(recipe, adapter()) == 5
-
-
-def test_a_full_batch_takes_every_image_once() -> None:
-    (whole,) = epoch_batches(10, 0, torch.Generator().manual_seed(0))
-    assert sorted(whole.tolist()) == list(range(10))
+@for_each(
+    ("length", "epochs", "steps"),
+    [
+        ({"epochs": 3}, 3, 6),
+        ({"epochs": 3, "epochs_by_shots": {2: 1}}, 1, 2),
+        ({"steps_per_shot": 7, "schedule": "cosine"}, 7, 14),
+        ({"steps": 5, "schedule": "cosine"}, 3, 5),
+    ],
+)
+def test_a_length_in_epochs_steps_or_steps_per_shot_is_kept_exactly(length, epochs: int, steps: int) -> None:
+    recipe = Recipe(batch_size=4, **length)
+    assert recipe.epochs_and_steps(n=10, shots=2) == (epochs, steps)
+    assert fit_adapter(recipe, adapter()) == (steps, list(range(epochs)))
 
 
 def test_hooks_are_called_in_order_and_groups_scale_the_rate() -> None:
@@ -103,8 +90,7 @@ def test_hooks_are_called_in_order_and_groups_scale_the_rate() -> None:
             calls.append("end")
 
     calls: list[object] = []
-    method = Noisy(tiny_backbone(), TextAdapter.info.config(), torch.Generator().manual_seed(0))
-    method.prepare(support_view(tiny_backbone(), class_set("base")))
+    method = adapter(Noisy)
     fit_adapter(Recipe(epochs=2, batch_size=4, warmup="none"), method)
     assert calls == [(0, 2), (1, 2), "end"]
     assert torch.equal(method.trainable.text_adapter.bias, torch.zeros(1, 64))
@@ -123,13 +109,11 @@ def test_a_method_may_arrange_the_batches_of_an_epoch() -> None:
             return super().loss(batch)
 
     seen: list[list[int]] = []
-    method = Sorted(tiny_backbone(), TextAdapter.info.config(), torch.Generator().manual_seed(0))
-    method.prepare(support_view(tiny_backbone(), class_set("base")))
     by_steps = Recipe(epochs=2, batch_size=5, schedule="cosine", warmup="none")
-    assert fit_adapter(by_steps, method) == 4
+    assert fit_adapter(by_steps, adapter(Sorted))[0] == 4
     assert seen == [[0, 0, 1], [1, 2, 2]] * 2, "as many batches"
     seen.clear()
-    assert fit_adapter(Recipe(epochs=2, batch_size=5), method) == 8
+    assert fit_adapter(Recipe(epochs=2, batch_size=5), adapter(Sorted))[0] == 8
     assert seen == [[0, 0, 1], [1, 2, 2], [3, 3, 4], [4]] * 2
 
 
@@ -151,6 +135,7 @@ def lengths(recipe: Recipe, *shares: float) -> list[tuple[int, int]]:
 
 def test_stages_end_at_their_cumulated_shares() -> None:
     in_steps = Recipe(steps_per_shot=5, batch_size=4, drop_last=False)
+    assert in_steps.epochs_and_steps(n=10, shots=1) == (2, 5)
     assert lengths(in_steps, 1.0) == [(4, 10)]
     assert lengths(in_steps, 0.6, 0.4) == [(2, 6), (2, 4)]
     assert lengths(in_steps, 1 / 3, 1 / 3, 1 / 3) == [(1, 3), (1, 3), (2, 4)]
@@ -166,7 +151,10 @@ class Staged(TextAdapter):
     """The adapter's matrix first, its bias then."""
 
     info = TextAdapter.info
-    seen: list[object]
+
+    def __init__(self, *given) -> None:
+        super().__init__(*given)
+        self.seen: list[object] = []
 
     def stages(self):
         return (0.5, 1.0)
@@ -185,18 +173,9 @@ class Staged(TextAdapter):
 
 
 def test_each_stage_has_its_own_parameters_schedule_and_epochs() -> None:
-    method = Staged(tiny_backbone(), TextAdapter.info.config(), torch.Generator().manual_seed(0))
-    method.seen = []
-    method.prepare(support_view(tiny_backbone(), class_set("base")))
-    shown: list[int] = []
-
-    def batches_of(epoch: int):
-        shown.append(epoch)
-        return lambda i: batch_of(tiny_backbone(), images("train")[i], i // 2)
-
+    method = adapter(Staged)
     recipe = Recipe(epochs=2, batch_size=4, lr=0.1, weight_decay=0.0, momentum=0.0)
-    result = fit(method, recipe, n=10, shots=2, batches_of=batches_of, generator=torch.Generator().manual_seed(0))
-    assert (result.steps, shown) == (6, [0, 1, 2])
+    assert fit_adapter(recipe, method) == (6, [0, 1, 2])
     assert method.seen[0] == "stage 0"
     assert method.seen[2] == "stage 1"
     first, second, third = (method.seen[i] for i in (1, 3, 4))
@@ -218,38 +197,28 @@ def test_a_loss_that_is_not_finite_in_a_later_stage_says_where() -> None:
                 with torch.no_grad():
                     self.trainable.text_adapter.bias.fill_(math.nan)
 
-    method = Broken(tiny_backbone(), TextAdapter.info.config(), torch.Generator().manual_seed(0))
-    method.seen = []
-    method.prepare(support_view(tiny_backbone(), class_set("base")))
     with pytest.raises(NonFiniteLossError, match=r"became nan.*epoch 2 of 3, step 3"):
-        fit_adapter(Recipe(epochs=2, batch_size=4), method)
+        fit_adapter(Recipe(epochs=2, batch_size=4), adapter(Broken))
 
 
 # Learning rates
 
 
-def test_maples_five_epochs_as_logged() -> None:
-    recipe = Recipe(lr=0.0035, epochs=5)
-    rates = [learning_rate(recipe, e, 5) for e in range(5)]
-    assert rates == pytest.approx([1e-5, 0.0035, 0.003166, 0.002291, 0.001209], abs=5e-7)
+LINEAR = {"warmup": "linear", "warmup_lr": 0.01}
 
 
-def test_apex_rates_as_derived_from_its_code() -> None:
-    recipe = Recipe(lr=0.15, warmup="linear", warmup_lr=0.01, epochs=15)
-    rates = [learning_rate(recipe, e, 15) for e in range(15)]
-    assert rates[:4] == pytest.approx([0.01, 0.15, 0.1484, 0.1435], abs=5e-5)
-    assert rates[-1] == pytest.approx(0.0065, abs=5e-5)
-
-
-def test_without_warmup_the_cosine_starts_at_once() -> None:
-    recipe = Recipe(lr=0.1, warmup="none")
-    assert learning_rate(recipe, 0, 10) == 0.1
-    assert learning_rate(recipe, 5, 10) == pytest.approx(0.05)
-
-
-def test_a_longer_linear_warmup_climbs() -> None:
-    recipe = Recipe(lr=0.1, warmup="linear", warmup_lr=0.01, warmup_epochs=4)
-    assert [learning_rate(recipe, e, 10) for e in range(5)] == pytest.approx([0.01, 0.025, 0.05, 0.075, 0.1])
+@for_each(
+    ("settings", "epochs", "rates", "rounding"),
+    [
+        ({"lr": 0.0035}, 5, {0: 1e-5, 1: 0.0035, 2: 0.003166, 3: 0.002291, 4: 0.001209}, 5e-7),  # as MaPLe logs them
+        ({"lr": 0.15, **LINEAR}, 15, {0: 0.01, 1: 0.15, 2: 0.1484, 3: 0.1435, 14: 0.0065}, 5e-5),  # from APEX's code
+        ({"lr": 0.1, "warmup_epochs": 4, **LINEAR}, 10, {0: 0.01, 1: 0.025, 2: 0.05, 3: 0.075, 4: 0.1}, 1e-9),
+        ({"lr": 0.1, "warmup": "none"}, 10, {0: 0.1, 5: 0.05}, 1e-9),
+    ],
+)
+def test_rates_of_epochs(settings, epochs: int, rates: dict[int, float], rounding: float) -> None:
+    found = {epoch: learning_rate(Recipe(**settings), epoch, epochs) for epoch in rates}
+    assert found == pytest.approx(rates, abs=rounding)
 
 
 def test_warm_up_steps_lead_to_the_full_rate() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from counting_pixels import ADDRESSES, CountingPixels
 from parity_kit import tiny_backbone
 from sweep_requests import sweep_over
 
@@ -53,14 +54,12 @@ def test_the_least_recently_used_make_room_first(tmp_path: Path) -> None:
 
 
 def test_reading_features_marks_their_shard_as_used(tmp_path: Path) -> None:
-    addresses = [address("a", "c"), address("b", "c")]
-    pixels = torch.zeros(2, 3, 32, 32)
-    for a in addresses:
-        FeatureStore(tiny_backbone(), tmp_path).get([a], lambda some: pixels[list(some)])
+    for asked in ADDRESSES[:2]:
+        FeatureStore(tiny_backbone(), tmp_path).get([asked], CountingPixels())
     paths = sorted((tmp_path / "features").glob("*/*.safetensors"))
     for path in paths:
         os.utime(path, (1, 1))
-    FeatureStore(tiny_backbone(), tmp_path).get(addresses[:1], lambda some: pixels[list(some)])
+    FeatureStore(tiny_backbone(), tmp_path).get(ADDRESSES[:1], CountingPixels())
     assert sorted(p.stat().st_mtime > 1 for p in paths) == [False, True]
 
 
@@ -94,15 +93,12 @@ def test_sizes_are_read_or_refused() -> None:
 def test_folders_say_which_backbone_they_are_for(tmp_path: Path) -> None:
     backbone = tiny_backbone()
     store = FeatureStore(backbone, tmp_path)
-    store.get([address("a", "c")], lambda _: torch.zeros(1, 3, 32, 32))
+    store.get(ADDRESSES[:1], CountingPixels())
     FrozenTexts(backbone.digest, tmp_path, "bf16")(["a"], lambda: torch.zeros(1, 4))
-    store.unprojected().get([address("a", "c")], lambda _: torch.zeros(1, 3, 32, 32))
+    store.unprojected().get(ADDRESSES[:1], CountingPixels())
+    assert damaged_files(tmp_path) == []
     found = {(one.slug, one.precision, one.kind) for one in cache.cache_info(tmp_path)}
-    assert found == {
-        (backbone.slug, "fp32", "image"),
-        (backbone.slug, "bf16", "text"),
-        (backbone.slug, "fp32", "pooled"),
-    }
+    assert found == {(backbone.slug, *kind) for kind in (("fp32", "image"), ("bf16", "text"), ("fp32", "pooled"))}
 
 
 def test_a_plan_says_what_its_runs_share(tmp_path: Path) -> None:

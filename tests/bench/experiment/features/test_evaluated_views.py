@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
-from threading import Thread
 
 import numpy as np
 import pytest
@@ -47,6 +47,12 @@ def evaluated(inputs: Inputs, images: NoiseImages, needs: Needs = "pixels", size
 
 def stored(folder: Path) -> list[Path]:
     return sorted(folder.glob("features/*-pixels/*.safetensors"))
+
+
+def at_once(n: int, call: Callable[[], object]) -> None:
+    with ThreadPoolExecutor(n) as pool:
+        for done in [pool.submit(call) for _ in range(n)]:
+            done.result()
 
 
 @pytest.mark.parametrize("needs", ["pixels", "hidden"])
@@ -118,11 +124,7 @@ def test_backbones_share_images_of_one_size_and_preprocessing(tmp_path: Path) ->
 
 def test_two_processes_at_once_decode_each_image_once(tmp_path: Path) -> None:
     images = NoiseImages()
-    both = [Thread(target=evaluated, args=(inputs_in(tmp_path), images)) for _ in range(2)]
-    for one in both:
-        one.start()
-    for one in both:
-        one.join()
+    at_once(2, lambda: evaluated(inputs_in(tmp_path), images))
     assert sorted(images.loaded, key=int) == [sample.key for sample in SAMPLES]
 
 
@@ -141,9 +143,7 @@ def test_a_folder_that_cannot_be_written_is_read_and_reported_once(
     assert images.loaded == [sample.key for sample in SAMPLES]
     assert len(tries) == 1
     (warning,) = caplog.messages
-    assert warning.startswith("The feature cache ")
     assert "written (No space left" in warning
-    assert warning.endswith("decoded in every run.")
 
 
 @pytest.mark.parametrize("method", ["vpt", "mma"])
@@ -154,18 +154,15 @@ def test_no_bit_of_a_run_depends_on_what_is_stored(
     source = type(get_dataset("spectrum_basic").reader(None).images)
     load = source.load
     monkeypatch.setattr(source, "load", lambda images, key: decoded.append(key) or load(images, key))
-    roomy, tight = RunContext(cache_dir=tmp_path), RunContext(pixel_limit=30 * ROW)
-    contexts = (RunContext(), roomy, roomy, tight.model_copy(update={"cache_dir": tmp_path / "tight"}))
+    roomy, tight = RunContext(cache_dir=tmp_path), RunContext(cache_dir=tmp_path / "tight", pixel_limit=30 * ROW)
     counts = []
-    for context in contexts:
+    for context in (RunContext(), roomy, roomy, tight):
         forget_loaded()
         decoded.clear()
         outcomes.append(outcome(runner.run_experiment(spec, context)))
         counts.append(len(decoded))
-    assert outcomes[0] == outcomes[1] == outcomes[2] == outcomes[3]
-    n_test = sum(score["n"] for score in outcomes[0][0])
-    assert counts[0] == counts[1]
-    assert counts[0] - counts[2] == n_test, "training images only"
+    assert outcomes == outcomes[:1] * 4
+    assert counts[0] == counts[1] == counts[2] + sum(score["n"] for score in outcomes[0][0]), "training images only"
 
 
 def test_rendered_views_are_kept_while_there_is_room_whatever_the_threads() -> None:
@@ -177,11 +174,7 @@ def test_rendered_views_are_kept_while_there_is_room_whatever_the_threads() -> N
             (view,) = views.get_all(images, sample.key, [CENTER_VIEW])
             assert view.shape == (32, 32, 3)
 
-    workers = [Thread(target=ask) for _ in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    at_once(4, ask)
     before = len(images.loaded)
     views.get_all(images, SAMPLES[-1].key, [CENTER_VIEW])
     assert len(images.loaded) == before

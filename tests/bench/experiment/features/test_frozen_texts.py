@@ -9,13 +9,9 @@ import pytest
 import torch
 from parity_kit import tiny_backbone
 
-from bench.context import RunContext
 from bench.errors import CacheError
-from bench.experiment.features import cache_folder as cache
 from bench.experiment.features.cache_folder import Budget
-from bench.experiment.features.feature_blocks import damaged_files
 from bench.experiment.features.frozen_features import MAX_LISTS, FrozenTexts
-from bench.experiment.features.inputs import shared_inputs
 from methods import Backbone, Passes
 
 TEXTS = ["a photo of a cat.", "a photo of a great grey owl.", "a dog"]
@@ -39,16 +35,11 @@ def test_features_are_those_of_the_tower_bit_for_bit(tmp_path: Path):
 @pytest.mark.parametrize("on_disk", [True, False])
 def test_a_list_is_encoded_once_and_another_list_is_another(tmp_path: Path, on_disk: bool):
     backbone = remembering(tmp_path if on_disk else None)
-    backbone.encode_texts(TEXTS)
-    backbone.encode_texts(TEXTS)
-    assert backbone.passes.text == 3
-    backbone.encode_texts(TEXTS[:2])
-    assert backbone.passes.text == 5, "bits of its own"
-    backbone.encode_texts(TEXTS[::-1])
-    assert backbone.passes.text == 8
-    backbone.encode_texts(["a\0b", "c"])
-    backbone.encode_texts(["a", "b\0c"])
-    assert backbone.passes.text == 12, "texts do not run into one another"
+    for texts, passes in (
+        (TEXTS, 3), (TEXTS, 3), (TEXTS[:2], 5), (TEXTS[::-1], 8), (["a\0b", "c"], 10), (["a", "b\0c"], 12),
+    ):  # fmt: skip
+        backbone.encode_texts(texts)
+        assert backbone.passes.text == passes, "other lists have bits of their own, and texts do not run together"
 
 
 @pytest.mark.parametrize("damage", [b"", b"no tensors at all"])
@@ -70,14 +61,6 @@ def test_memory_is_bounded():
     texts([str(MAX_LISTS)], lambda: asked.append("last") or torch.zeros(1, 2))
     texts(["0"], lambda: asked.append("first") or torch.zeros(1, 2))
     assert asked == ["first"]
-
-
-def test_runs_of_one_folder_share_class_texts(tmp_path: Path):
-    first = shared_inputs("ViT-tiny.random", RunContext(cache_dir=tmp_path)).backbone
-    first.encode_texts(TEXTS)
-    assert [folder.name for folder in (tmp_path / "features").glob("*-text")] == [f"{first.digest}-fp32-text"]
-    assert {entry.name for entry in cache.cache_info(tmp_path)} >= {f"{first.digest}-fp32-text"}
-    assert damaged_files(tmp_path) == []
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path):

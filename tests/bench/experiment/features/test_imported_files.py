@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
+from one_case import for_each
 from safetensors.numpy import save_file
 from short_settings import short_recipe_overrides
 from sweep_requests import changed, sweep_over
+from tiny_runs import forget_loaded
 
 from bench.context import RunContext
 from bench.errors import ImpossibleCombinationError
 from bench.experiment import runner
 from bench.experiment.features.imported_files import class_names, read_arrays, take
-from bench.experiment.features.inputs import load_inputs
-from bench.experiment.task import read_splits
 from bench.sweep import expand
 from bench.sweep.grid import published
 from bench.sweep.rules import FEATURE_RULES, first_reason
@@ -46,19 +47,22 @@ def bundle_arguments(**changes: object) -> dict[str, object]:
     return arguments | changes
 
 
+def written(**changes: object) -> feature_bundle.FeatureBundle:
+    return feature_bundle.import_feature_bundle(**bundle_arguments(**changes))  # type: ignore[arg-type]
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("ETL_BENCH_DATASETS", str(tmp_path))
     yield tmp_path
-    load_inputs.cache_clear()
-    read_splits.cache_clear()
+    forget_loaded()
     if "toy_features" in DATASETS:
         DATASETS.remove("toy_features")
 
 
 @pytest.fixture
 def imported(home: Path) -> feature_bundle.FeatureBundle:
-    bundle = feature_bundle.import_feature_bundle(**bundle_arguments())  # type: ignore[arg-type]
+    bundle = written()
     load_feature_bundles(DATASETS)
     return bundle
 
@@ -74,39 +78,33 @@ def test_zero_shot_accuracy_is_that_of_the_arrays(imported: feature_bundle.Featu
     cosine = features.astype(np.float32) @ (text / np.linalg.norm(text, axis=1, keepdims=True)).T  # type: ignore[operator]
     expected = float(np.mean(cosine.argmax(1) == labels))
     (spec,) = expand(AXES).specs
-    record, _ = runner.run_experiment(spec, RunContext())
-    assert record.scores[0].accuracy == pytest.approx(expected)
-    assert record.scores[0].n == 40
+    (score,) = runner.run_experiment(spec, RunContext())[0].scores
+    assert (score.accuracy, score.n) == (pytest.approx(expected), 40)
     measured = runner.measure_difficulty("features.toy-clip", "toy_features", RunContext())[0].measures
     assert measured["zero_shot_accuracy"] == pytest.approx(expected)
 
 
-REFUSED = [
-    ({"methods": ["vpt"], "protocol": EvalProtocol.BASE_TO_NEW}, "imported features have none"),
-    ({"methods": ["coop"], "protocol": EvalProtocol.BASE_TO_NEW}, "have no text tower"),
-    ({"methods": ["timo_s"]}, "it encodes the templates imagenet80, .*; use --set 'timo_s.templates="),
-    (
-        {"methods": ["timo_s"], "overrides": ['timo_s.templates=["select7", "own", "imagenet80"]']},
-        "it encodes the templates select7, imagenet80, .*; use --set 'timo_s.templates=",
-    ),
-    (
-        {"methods": ["tda"], "protocol": EvalProtocol.TEST_TIME, "overrides": ["tda.views=7"]},
-        r"none; use --set tda\.views=0",
-    ),
-]
+BASE_TO_NEW, TEST_TIME = {"protocol": EvalProtocol.BASE_TO_NEW}, {"protocol": EvalProtocol.TEST_TIME}
+MIXED = ['timo_s.templates=["select7", "own", "imagenet80"]']
 
 
-@pytest.mark.parametrize(("changes", "message"), REFUSED)
+@for_each(
+    ("method", "changes", "message"),
+    [
+        ("vpt", BASE_TO_NEW, "imported features have none"),
+        ("coop", BASE_TO_NEW, "have no text tower"),
+        ("timo_s", {}, "it encodes the templates imagenet80, .*; use --set 'timo_s.templates="),
+        ("timo_s", {"overrides": MIXED}, "encodes the templates select7, imagenet80, .*; use --set 'timo_s.templates="),
+        ("tda", TEST_TIME | {"overrides": ["tda.views=7"]}, r"none; use --set tda\.views=0"),
+        ("tda", TEST_TIME | {"overrides": ["tda.views=0"]}, None),
+        ("tda", TEST_TIME, None),
+    ],
+)
 def test_methods_that_need_more_are_refused_before_anything_runs(
-    imported: feature_bundle.FeatureBundle, changes: dict[str, object], message: str
+    imported: feature_bundle.FeatureBundle, method: str, changes: dict[str, object], message: str | None
 ) -> None:
-    with pytest.raises(ImpossibleCombinationError, match=message):
-        expand(changed(AXES, **changes))
-
-
-def test_a_method_without_views_runs_on_imported_images(imported: feature_bundle.FeatureBundle) -> None:
-    for overrides in ((), ("tda.views=0",)):
-        assert expand(changed(AXES, methods=["tda"], protocol=EvalProtocol.TEST_TIME, overrides=overrides)).specs
+    with pytest.raises(ImpossibleCombinationError, match=message) if message else nullcontext():
+        assert expand(changed(AXES, methods=[method], **changes)).specs
 
 
 @pytest.mark.parametrize(
@@ -119,13 +117,11 @@ def test_a_method_without_views_runs_on_imported_images(imported: feature_bundle
     ],
 )
 def test_a_search_on_validation_images_that_do_not_exist_is_refused(home: Path, method: str, remedy: str) -> None:
-    arguments = bundle_arguments()
-    splits = {name: part for name, part in arguments["splits"].items() if name != "val"}  # type: ignore[attr-defined]
-    feature_bundle.import_feature_bundle(**(arguments | {"splits": splits}))  # type: ignore[arg-type]
+    splits = bundle_arguments()["splits"]
+    written(splits={name: splits[name] for name in ("train", "test")})  # type: ignore[index]
     load_feature_bundles(DATASETS)
     axes = changed(AXES, methods=[method])
-    refused = f"no validation images of .* to choose its settings.*{remedy}"
-    with pytest.raises(ImpossibleCombinationError, match=refused):
+    with pytest.raises(ImpossibleCombinationError, match=f"no validation images of .* its settings.*{remedy}"):
         expand(axes)
     chosen = "last" if "last" in remedy else "fixed"
     short = short_recipe_overrides(method) if get_method(method).info.recipes else []
@@ -160,7 +156,7 @@ def test_a_broken_bundle_leaves_the_rest_of_the_catalogue(home: Path) -> None:
 
 
 def test_duplicate_names_are_numbered_so_that_each_has_its_own_row(home: Path) -> None:
-    bundle = feature_bundle.import_feature_bundle(**bundle_arguments(class_names=["ant", "bee", "ant", "dog"]))  # type: ignore[arg-type]
+    bundle = written(class_names=["ant", "bee", "ant", "dog"])
     assert bundle.facts.class_names == ("ant (1)", "bee", "ant (2)", "dog")
 
 
@@ -172,10 +168,8 @@ def broken(key: str, part: int, value: np.ndarray) -> dict[str, object]:
 
 
 TRAIN = bundle_arguments()["splits"]["train"]  # type: ignore[index]
-WITH_NAN = TRAIN[0].copy()
-WITH_NAN[5, 3] = np.nan
-WITH_ZERO = TRAIN[0].copy()
-WITH_ZERO[2] = 0
+WITH_NAN, WITH_ZERO = TRAIN[0].copy(), TRAIN[0].copy()
+WITH_NAN[5, 3], WITH_ZERO[2] = np.nan, 0
 
 
 @pytest.mark.parametrize(
@@ -188,10 +182,7 @@ WITH_ZERO[2] = 0
         (broken("train", 1, TRAIN[1] + 1), r"train label 4 of row 18 is not in 0\.\.3"),
         (broken("train", 1, TRAIN[1][:3]), "there are 24 features; give one label per row"),
         (broken("train", 1, TRAIN[1].astype(np.float32)), "labels are float32; give integers"),
-        (
-            {"splits": {"train": (*TRAIN, TRAIN[1][:3])}},
-            r"train groups are int16 of shape \(3,\); give",
-        ),
+        ({"splits": {"train": (*TRAIN, TRAIN[1][:3])}}, r"train groups are int16 of shape \(3,\); give"),
         ({"splits": {"train": (*TRAIN, TRAIN[1] / 2)}}, "train groups are float32 of shape|train groups are float64"),
         ({"class_names": NAMES[:3]}, "3 class names but 4 rows"),
         ({"splits": {"train": TRAIN}}, "The test split is empty"),
@@ -202,7 +193,7 @@ WITH_ZERO[2] = 0
 )
 def test_arrays_that_do_not_fit_are_named(home: Path, changes: dict[str, object], message: str) -> None:
     with pytest.raises(DataError, match=message):
-        feature_bundle.import_feature_bundle(**bundle_arguments(**changes))  # type: ignore[arg-type]
+        written(**changes)
     assert list(home.iterdir()) == [], "nothing half-written stays"
 
 
@@ -211,14 +202,14 @@ def test_groups_of_imported_features(home: Path, numbers: bool) -> None:
     splits = dict(bundle_arguments()["splits"])  # type: ignore[call-overload]
     patients = np.arange(40) // 4
     splits["test"] = (*splits["test"], patients if numbers else np.array([f"p{i}" if i else "" for i in patients]))
-    found = feature_bundle.import_feature_bundle(**bundle_arguments(splits=splits)).splits()  # type: ignore[arg-type]
+    found = written(splits=splits).splits()
     assert [sample.group for sample in found.test[3:5]] == (["0", "1"] if numbers else [None, "p1"])
     assert {sample.group for sample in found.train} == {None}
 
 
 def test_an_existing_name_is_not_overwritten(imported: feature_bundle.FeatureBundle) -> None:
     with pytest.raises(DataError, match="exists; give another --name"):
-        feature_bundle.import_feature_bundle(**bundle_arguments())  # type: ignore[arg-type]
+        written()
 
 
 def test_files_are_read_without_unpickling(tmp_path: Path) -> None:
@@ -250,12 +241,10 @@ def test_class_names_come_from_lines_json_or_wordnet_lines(tmp_path: Path) -> No
 
 def test_the_backbone_has_texts_and_no_towers(imported: feature_bundle.FeatureBundle) -> None:
     backbone = load_backbone(parse_backbone("features.toy-clip"))
-    classes = get_dataset("toy_features")
-    assert backbone.embed_dim == 12
-    assert backbone.logit_scale == 100
+    assert (backbone.embed_dim, backbone.logit_scale) == (12, 100)
     assert backbone.encode_texts(["cat", "ant"]).shape == (2, 12)
     with pytest.raises(UnknownNameError, match="class 'a photo of a cat.'"):
         backbone.encode_texts(["a photo of a cat."])
     with pytest.raises(Exception, match="no image tower"):
         backbone.encode_image(None)  # type: ignore[arg-type]
-    assert classes.backbone == backbone.slug
+    assert get_dataset("toy_features").backbone == backbone.slug

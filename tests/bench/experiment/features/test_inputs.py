@@ -41,18 +41,14 @@ def test_pixels_do_not_depend_on_the_threads(threads: int, view: View):
     assert images.threads == ({"MainThread"} if threads == 1 else {"decode"})
 
 
-def test_pixels_of_evaluation_are_decoded_ahead_and_in_order():
+def test_pixels_of_evaluation_are_decoded_ahead_and_in_order_if_they_are_needed():
     images = NoiseImages()
+    list(inputs().evaluation_batches(images, SAMPLES, frozenset({"features"}), 6))
+    assert images.loaded == []
     batches = inputs().evaluation_batches(images, SAMPLES, frozenset({"pixels"}), 6)
     assert torch.equal(torch.cat([batch.pixels for batch in batches]), one_by_one(CENTER_VIEW))
     assert images.loaded == [sample.key for sample in SAMPLES]
     assert images.threads == {"prefetch"}
-
-
-def test_nothing_is_decoded_for_a_method_that_needs_features_only():
-    images, shared = NoiseImages(), inputs()
-    list(shared.evaluation_batches(images, SAMPLES, frozenset({"features"}), 6))
-    assert images.loaded == []
 
 
 def test_features_are_those_of_pixels_that_were_decoded_ahead():

@@ -87,17 +87,16 @@ def pixels(paths: list[Path], how: Preprocessing, size: int, view: View = CENTER
     return Inputs(backbone, None).pixels(images, samples, view)  # type: ignore[arg-type]
 
 
-def assert_equal_pixels(ours: Tensor, theirs: Tensor, how: Preprocessing) -> None:
+def assert_equal_pixels(paths: list[Path], cfg: PreprocessCfg, how: Preprocessing) -> None:
+    ours = pixels(paths, how, cfg.size)
+    theirs = torch.stack([image_transform_v2(cfg, is_train=False)(Image.open(path)) for path in paths])
     levels = (ours - theirs).abs() * torch.tensor(how.std).view(3, 1, 1) * 255
     assert float(levels.max()) <= GREY_LEVELS
 
 
 @pytest.mark.parametrize("slug", CONFIGURATIONS)
 def test_synthetic_photographs_have_open_clips_pixels(slug: str, photographs: list[Path]) -> None:
-    cfg, how = CONFIGURATIONS[slug]
-    transform = image_transform_v2(cfg, is_train=False)
-    theirs = torch.stack([transform(Image.open(path)) for path in photographs])
-    assert_equal_pixels(pixels(photographs, how, cfg.size), theirs, how)
+    assert_equal_pixels(photographs, *CONFIGURATIONS[slug])
 
 
 @pytest.mark.real_data
@@ -105,20 +104,15 @@ def test_synthetic_photographs_have_open_clips_pixels(slug: str, photographs: li
 def test_real_photographs_have_open_clips_pixels(slug: str) -> None:
     paths = [path for name in sorted(REAL.iterdir()) for path in islice(name.rglob("*.jpg"), 2)]
     assert len(paths) >= 5
-    cfg, how = CONFIGURATIONS[slug]
-    transform = image_transform_v2(cfg, is_train=False)
-    theirs = torch.stack([transform(Image.open(path)) for path in paths])
-    assert_equal_pixels(pixels(paths, how, cfg.size), theirs, how)
+    assert_equal_pixels(paths, *CONFIGURATIONS[slug])
 
 
 @pytest.mark.parametrize("fill", [0, 90])
 @pytest.mark.parametrize("size", [96, 225])
 def test_the_longest_side_can_be_fitted_with_a_border(size: int, fill: int, photographs: list[Path]) -> None:
     """No accepted tag does so; a local file can."""
-    how = Preprocessing(resize_mode="longest", fill_color=fill)
-    cfg = PreprocessCfg(size=size, resize_mode="longest", fill_color=fill)
-    theirs = torch.stack([image_transform_v2(cfg, is_train=False)(Image.open(path)) for path in photographs])
-    assert_equal_pixels(pixels(photographs, how, size), theirs, how)
+    shown = {"resize_mode": "longest", "fill_color": fill}
+    assert_equal_pixels(photographs, PreprocessCfg(size=size, **shown), Preprocessing(**shown))
 
 
 @pytest.mark.parametrize("mode", [InterpolationMode.BICUBIC, InterpolationMode.BILINEAR])
@@ -133,6 +127,5 @@ def test_training_views_are_resized_with_the_filter_of_the_weights(
     for path, found in zip(photographs, ours, strict=True):
         image = Image.open(path)
         params = view_params(digest(str(path)), view, image.size)
-        assert params.crop is not None
         theirs = tvf.resized_crop(image, *params.crop, [112, 112], mode)
         assert torch.equal(found, to_pixels(tvf.hflip(theirs) if params.flip else theirs))

@@ -60,7 +60,6 @@ def test_a_run_pays_for_the_images_that_it_uses_and_for_each_once(again: bool, t
         store = FeatureStore(backbone, tmp_path)
     (path,) = (tmp_path / "features").rglob("*.safetensors")
     block = read_block(path)
-    assert block is not None
     for phase, addresses in (("prepare", ADDRESSES[:5]), ("eval", ADDRESSES[3:7])):
         with meter.phase(phase):
             store.get(addresses, CountingPixels())

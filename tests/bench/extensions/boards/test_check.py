@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fake_runner import rescored
-from hostile_submissions import HOSTILE, all_right
+from hostile_submissions import HOSTILE, all_right, stating
 from simulated_submissions import FACTS, Draft, Run, honest_runs, oracle_of, simulated_run
 
 import bench
@@ -44,6 +44,10 @@ def of_spec(run: Run, **changes: Any) -> Run:
     return run[0].model_copy(update={"spec": spec, "run_id": spec.run_id}), run[1]
 
 
+def of_a_thousand_classes(run: Run) -> Run:
+    return run[0].model_copy(update={"scores": [rescored(run[1][0], 1000)]}), run[1]
+
+
 def test_an_honest_submission_is_accepted_and_says_what_was_checked(judge: Judge) -> None:
     report = judge(*honest_runs())
     assert (report.accepted, report.refusals, report.notes) == (True, (), [])
@@ -64,22 +68,11 @@ def test_a_run_of_two_submissions_is_that_of_the_first(judge: Judge, tmp_path: P
 
 
 def test_an_oracle_beside_the_plain_run_is_accepted(judge: Judge) -> None:
-    plain, oracle = simulated_run(skill=1.0), oracle_of(skill=4.0)
-    report = judge(plain, oracle)
-    assert report.refusals == ()
-
-
-def test_settings_that_differ_are_named(judge: Judge) -> None:
-    run = simulated_run(config=simulated_run()[0].spec.config | {"n_ctx": 4})
-    report = judge(run)
-    assert report.accepted
-    assert "not the published settings: n_ctx=4 (coop)" in report.notes
-    assert "published settings: 0 of 1 run" in report.checked
+    assert judge(simulated_run(skill=1.0), oracle_of(skill=4.0)).refusals == ()
 
 
 def test_a_support_list_that_the_board_lacks_is_reported(judge: Judge) -> None:
-    run = simulated_run(draw="file", support="a" * 32)
-    report = judge(run)
+    report = judge(simulated_run(draw="file", support="a" * 32))
     assert report.accepted
     assert f"{Level.NOTHING}: 1 of 1 run" in report.checked
     assert any("data of 1 run not checked: This run needs the support list" in note for note in report.notes)
@@ -104,18 +97,16 @@ def test_runs_of_a_dataset_are_checked_by_its_split_file_alone(tmp_path: Path) -
     item = replace(item, images=tuple(sample.key for sample in split.samples), label=labels)
 
     def verdict(digests: list[str]) -> DataVerdict:
-        made = record.provenance.model_copy(update={"support_digests": digests})
+        made, _ = stating((record, [item]), support_digests=digests)
         planned = spec.model_copy(update={"task_fingerprint": task.fingerprint})
         scores = [record.scores[0].model_copy(update={"n_classes": len(names)})]
-        changed = record.model_copy(update={"spec": planned, "provenance": made, "scores": scores})
-        return data.check(Shard(changed, (item,)))
+        return data.check(Shard(made.model_copy(update={"spec": planned, "scores": scores}), (item,)))
 
     honest = list(stated.values())
     assert verdict(honest) == DataVerdict(Level.LISTS)
-    (problem,) = verdict([*honest[1:], "0" * 64]).problems
-    assert "its support images are not those of draw coop, seed 1" in problem
-    (problem,) = verdict(honest[1:]).problems
-    assert "its support images are not those of draw coop, seed 1" in problem
+    for wrong in ([*honest[1:], "0" * 64], honest[1:]):
+        (problem,) = verdict(wrong).problems
+        assert "its support images are not those of draw coop, seed 1" in problem
     item.label[0] = 2
     assert "true labels of 1 of 12 images are not those of the dataset" in verdict(honest).problems[0]
 
@@ -123,14 +114,11 @@ def test_runs_of_a_dataset_are_checked_by_its_split_file_alone(tmp_path: Path) -
 def test_the_unlabelled_images_of_a_run_are_those_of_its_pool() -> None:
     spec = simulated_run("ss_text_u", unlabelled="train:9")[0].spec
     task = declared_task(spec, RunContext())
-    assert task.pool is not None
     record, predictions = simulated_run("ss_text_u", unlabelled="train:9", task_fingerprint=task.fingerprint)
 
     def problems(digest: str) -> tuple[str, ...]:
-        made = record.provenance.model_copy(update={"unlabelled_digest": digest})
-        return (
-            DataChecks(None).check(Shard(record.model_copy(update={"provenance": made}), tuple(predictions))).problems
-        )
+        made, items = stating((record, predictions), unlabelled_digest=digest)
+        return DataChecks(None).check(Shard(made, tuple(items))).problems
 
     assert problems(task.pool.digest()) == ()
     assert problems("0" * 32) == ("the digest of its unlabelled images is not that of the declared pool",)
@@ -139,6 +127,7 @@ def test_the_unlabelled_images_of_a_run_are_those_of_its_pool() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
+        ({"config": PUBLISHED.config | {"n_ctx": 4}}, "not the published settings: n_ctx=4 (coop)"),
         ({"recipe": PUBLISHED.recipe | {"lr": 9.0}}, "not the published settings: recipe.lr=9.0 (coop)"),
         ({"recipe": {}}, "not the published settings: recipe without a name (coop)"),
         ({"recipe": None}, "not the published settings: recipe=None (coop)"),
@@ -146,31 +135,19 @@ def test_the_unlabelled_images_of_a_run_are_those_of_its_pool() -> None:
         ({"config": {}}, "n_ctx is not stated"),
         ({"config": PUBLISHED.config | {"trick": 1}}, "trick=1, which is no setting of the method"),
         ({"class_text": "names:0123"}, "class texts names:0123"),
+        ({"method": "our_method"}, "not installed here, so that their runs cannot be recomputed: our_method"),
     ],
 )
 def test_published_settings_are_those_of_the_registry(judge: Judge, changes: dict[str, Any], said: str) -> None:
     report = judge(of_spec(simulated_run(), **changes))
+    assert report.accepted
     assert said in " | ".join(report.notes)
     assert "published settings: 0 of 1 run" in report.checked
 
 
-def test_settings_of_an_unknown_method_are_not_called_published(judge: Judge) -> None:
-    report = judge(of_spec(simulated_run(), method="our_method"))
-    assert "published settings: 0 of 1 run" in report.checked
-    assert "not installed here, so that their runs cannot be recomputed: our_method" in report.notes
-
-
-def test_numbers_of_classes_are_those_of_the_data(judge: Judge) -> None:
-    record, (item,) = simulated_run()
-    more = record.scores[0].n_classes + 1
-    changed = record.model_copy(update={"scores": [rescored(item, more)]})
-    assert f"the data have {more - 1}" in judge((changed, [item])).refusals[0]
-
-
-def test_classes_and_images_are_bounded_by_the_catalogue_without_data(judge: Judge) -> None:
-    record, (item,) = of_spec(simulated_run(), dataset="eurosat")
-    changed = record.model_copy(update={"scores": [rescored(item, 1000)]})
-    assert "all: 1000 classes are stated, and eurosat has 10" in judge((changed, [item])).refusals[0]
+def test_classes_are_bounded_by_the_catalogue_without_data(judge: Judge) -> None:
+    refused = judge(of_a_thousand_classes(of_spec(simulated_run(), dataset="eurosat")))
+    assert "all: 1000 classes are stated, and eurosat has 10" in refused.refusals[0]
 
 
 def test_true_labels_are_those_of_earlier_runs_of_the_task_without_data(judge: Judge) -> None:
@@ -184,17 +161,15 @@ def test_true_labels_are_those_of_earlier_runs_of_the_task_without_data(judge: J
 def test_a_refused_submission_says_nothing_about_labels(judge: Judge) -> None:
     """Its first run contradicts nothing that is known so far, the other has classes that the dataset lacks."""
     runs = [of_spec(simulated_run(method), dataset="dtd") for method in ("coop", "clip_adapter")]
-    first, (record, (item,)) = sorted(runs, key=lambda run: run[0].run_id)
-    impossible = record.model_copy(update={"scores": [rescored(item, 1000)]}), [item]
-    assert not judge(all_right(first), impossible, name="forged").accepted
+    first, last = sorted(runs, key=lambda run: run[0].run_id)
+    assert not judge(all_right(first), of_a_thousand_classes(last), name="forged").accepted
     assert judge(of_spec(simulated_run("tip_adapter"), dataset="dtd"), name="honest").accepted
 
 
 def test_weights_are_those_of_earlier_runs_on_the_backbone(judge: Judge) -> None:
     mine, theirs = (of_spec(simulated_run(method), backbone="ViT-B-16.openai") for method in ("coop", "clip_adapter"))
     assert judge(mine, name="first").accepted
-    other = theirs[0].provenance.model_copy(update={"backbone_digest": "0" * 32})
-    refused = judge((theirs[0].model_copy(update={"provenance": other}), theirs[1]), name="other")
+    refused = judge(stating(theirs, backbone_digest="0" * 32), name="other")
     assert "its weights of ViT-B-16.openai have the digest 000000000000" in refused.refusals[0]
 
 
@@ -221,12 +196,6 @@ def test_a_hostile_submission_is_refused_for_its_reason(tmp_path: Path, what: st
     assert hostile.said in " | ".join(report.refusals)
     assert all(text.isprintable() and len(text) < 1500 and "<script" not in text for text in report.refusals)
     assert sorted(tmp_path.rglob("*")) == before
-
-
-def test_a_submission_that_adds_nothing_is_refused(judge: Judge) -> None:
-    assert judge(*honest_runs(), name="first").accepted
-    (refusal,) = judge(*honest_runs(), name="second").refusals
-    assert refusal == "all of its runs are on the board already, so it adds nothing"
 
 
 def test_the_known_weights_are_those_of_the_included_backbone() -> None:

@@ -21,8 +21,6 @@ from methods import METHODS, Family
 def loaded(path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The method of a new file; registered until the test ends."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, path.stem, module)
     monkeypatch.setattr(METHODS, "_entries", dict(METHODS._entries))
@@ -66,27 +64,22 @@ def test_it_is_one_file_that_a_sweep_and_its_workers_run(
 
 
 @pytest.mark.parametrize(
-    ("text", "reason"),
+    ("text", "others", "reason"),
     [
-        ("import torc", "line 1 cannot be imported: ModuleNotFoundError"),
-        ("x = 1", "must register one method"),
-        (None, "There is no file"),
+        ("import torc", "", "line 1 cannot be imported: ModuleNotFoundError"),
+        ("x = 1", "", "must register one method"),
+        (None, "", "There is no file"),
+        ("", "first/mine.py", r"Two files of methods are called mine\.py"),
     ],
 )
-def test_a_file_without_a_method_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, reason: str
+def test_a_file_that_is_not_of_one_new_method_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, others: str, reason: str
 ) -> None:
-    monkeypatch.setenv(METHOD_FILES_VARIABLE, "")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(METHOD_FILES_VARIABLE, others)
     if text is not None:
         (tmp_path / "mine.py").write_text(text)
     with pytest.raises(BenchError, match=reason):
-        add_method_file(tmp_path / "mine.py")
-
-
-def test_two_files_of_one_name_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(METHOD_FILES_VARIABLE, str(tmp_path / "first" / "mine.py"))
-    (tmp_path / "mine.py").touch()
-    with pytest.raises(UsageError, match=r"Two files of methods are called mine\.py"):
         add_method_file(tmp_path / "mine.py")
 
 

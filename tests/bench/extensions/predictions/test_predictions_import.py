@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,13 @@ def parts(data: Path) -> list[Outside]:
 def honest(task: FewShotTask) -> Outside:
     """A few-shot run on our draw."""
     return outside(task, task.evals[0])
+
+
+@pytest.fixture
+def target(data: Path) -> Outside:
+    """What that run says about DTD."""
+    there = task_of("dtd", data, protocol=EvalProtocol.FEW_SHOT)
+    return outside(there, there.evals[0], dataset="DescribableTextures", trained=False, train=[], val=[])
 
 
 @pytest.fixture
@@ -82,20 +90,17 @@ def test_a_training_on_our_draw_becomes_a_few_shot_run(honest: Outside, imported
     (score,) = record.scores
     assert score.accuracy == (honest.scores.argmax(axis=1) == honest.labels).mean()
     external = record.provenance.external
-    assert external is not None
     assert (external.title, external.weights_proved, external.images_proved) == ("Their Method", False, True)
     assert external.own_draw is False
     assert "secret" not in record.model_dump_json()
     assert remarks(done) == []
     shard = Shards(tmp_path / "runs").read(record.run_id)
-    assert shard is not None
     np.testing.assert_allclose(all_logits(shard.predictions[0]), honest.scores, rtol=1e-6)
 
 
 def prefixed(content: Outside, prefix: str) -> Outside:
     train = [[prefix + key, label] for key, label in content.head["train"]]
-    keys = [prefix + key for key in content.keys]
-    return Outside(content.head | {"train": train}, keys, content.labels, content.scores, content.sha256)
+    return replace(content.with_head(train=train), keys=[prefix + key for key in content.keys])
 
 
 @pytest.mark.parametrize(
@@ -120,11 +125,9 @@ def test_another_way_to_write_the_same_is_the_same_run(
 
 def test_other_predictions_of_a_known_run_are_not_taken(honest: Outside, imported: Import, tmp_path: Path) -> None:
     (record,) = imported(honest).added
-    other = Outside(honest.head, honest.keys, honest.labels, honest.scores[::-1].copy(), honest.sha256)
-    done = imported(other)
+    done = imported(replace(honest, scores=honest.scores[::-1].copy()))
     assert (done.added, done.unchanged, done.kept) == ((), (), (record.run_id,))
     shard = Shards(tmp_path / "runs").read(record.run_id)
-    assert shard is not None
     np.testing.assert_allclose(all_logits(shard.predictions[0]), honest.scores, rtol=1e-6)
 
 
@@ -140,26 +143,19 @@ def test_base_and_new_classes_are_one_run(parts: list[Outside], with_open: bool,
 
 
 def test_files_of_other_datasets_are_the_targets_of_a_training(
-    task: FewShotTask, honest: Outside, imported: Import, data: Path
+    honest: Outside, target: Outside, imported: Import
 ) -> None:
-    there = task_of("dtd", data, protocol=EvalProtocol.FEW_SHOT)
-    target = outside(there, there.evals[0], dataset="DescribableTextures", trained=False, train=[], val=[])
     (record,) = imported(target, honest).added
-    assert record.spec.protocol is EvalProtocol.CROSS_DATASET
-    assert record.spec.targets == ("dtd",)
+    assert (record.spec.protocol, record.spec.targets) == (EvalProtocol.CROSS_DATASET, ("dtd",))
     assert [score.split for score in record.scores] == ["all", "dtd"]
 
 
-def test_several_seeds_are_several_runs(data: Path, imported: Import) -> None:
-    tasks = [task_of("eurosat", data, protocol=EvalProtocol.FEW_SHOT, seed=seed) for seed in (1, 2)]
-    done = imported(*(outside(one, one.evals[0]) for one in tasks))
-    assert [record.spec.seed for record in done.added] == [1, 2]
+def test_seeds_and_variants_are_several_runs(honest: Outside, data: Path, imported: Import) -> None:
+    second = task_of("eurosat", data, protocol=EvalProtocol.FEW_SHOT, seed=2)
+    contents = [honest.with_head(settings={"depth": depth}) for depth in (3, 9)]
+    done = imported(*contents, outside(second, second.evals[0]))
+    assert [(r.spec.seed, r.spec.config.get("depth")) for r in done.added] == [(1, 3), (1, 9), (2, None)]
     assert remarks(done) == []
-
-
-def test_variants_are_told_apart_by_their_settings(honest: Outside, imported: Import) -> None:
-    done = imported(honest.with_head(settings={"depth": 3}), honest.with_head(settings={"depth": 9}))
-    assert [record.spec.config["depth"] for record in done.added] == [3, 9]
 
 
 def test_the_dataset_and_the_backbone_can_be_named(honest: Outside, imported: Import) -> None:
@@ -170,22 +166,17 @@ def test_the_dataset_and_the_backbone_can_be_named(honest: Outside, imported: Im
 
 def test_a_dataset_that_the_head_contradicts_is_remarked(honest: Outside, imported: Import, tmp_path: Path) -> None:
     assert remarks(imported(honest, dataset="eurosat")) == []
-    other = honest.with_head(dataset="DescribableTextures")
-    assert remarks(imported(other, dataset="eurosat", runs=tmp_path / "other")) == [
-        "0.npz: its head says dtd, and -d says eurosat."
-    ]
+    other = imported(honest.with_head(dataset="DescribableTextures"), dataset="eurosat", runs=tmp_path / "other")
+    assert remarks(other) == ["0.npz: its head says dtd, and -d says eurosat."]
 
 
 def test_another_draw_is_stored_with_its_own_list(honest: Outside, imported: Import, data: Path) -> None:
     splits = get_dataset("eurosat").reader(data)
     chosen = [next(s for s in splits.train if s.label == label) for label in range(4)]
     done = imported(honest.with_head(train=[[s.key, s.label] for s in chosen], val=[], shots=1, seed=9))
-    (record,) = done.added
-    assert record.spec.draw == "file"
+    (record,), (remark,) = done.added, remarks(done)
+    assert (record.spec.draw, record.provenance.external.own_draw) == ("file", True)
     assert record.spec.support
-    assert record.provenance.external is not None
-    assert record.provenance.external.own_draw is True
-    (remark,) = remarks(done)
     assert "1 shot with seed 9" in remark
 
 
@@ -210,7 +201,7 @@ def test_a_method_without_training_has_no_shots(data: Path, imported: Import) ->
 
 def test_what_nothing_proves_is_remarked(honest: Outside, imported: Import) -> None:
     doubtful = honest.with_head(backbone_sha256=None, commit="", tests_so_far=3)
-    done = imported(Outside(doubtful.head, doubtful.keys, doubtful.labels, doubtful.scores, None))
+    done = imported(replace(doubtful, sha256=None))
     assert [note.removeprefix("0.npz: ") for note in done.notes] == [
         "nothing proves that its weights are those of ViT-B-16.openai.",
         "without digests, nothing proves that its images are those of the dataset.",
@@ -218,7 +209,6 @@ def test_what_nothing_proves_is_remarked(honest: Outside, imported: Import) -> N
         "its code is not a commit without changes.",
     ]
     external = done.added[0].provenance.external
-    assert external is not None
     assert (external.weights_proved, external.images_proved, external.test_evaluations) == (False, False, 3)
 
 
@@ -238,9 +228,7 @@ def test_a_model_that_is_not_a_clip_has_a_board_of_its_own(honest: Outside, impo
     (record,) = done.added
     assert record.spec.backbone == OTHER_MODELS
     assert record.spec.config == {"model": "Talker 7B", "prompt": "Which?"}
-    external = record.provenance.external
-    assert external is not None
-    assert external.weights_asked == ["Talker 7B"]
+    assert record.provenance.external.weights_asked == ["Talker 7B"]
     assert [("Talker 7B" in note) for note in done.notes] == [True]
     assert imported(other.with_head(**facts | {"settings": {"prompt": "What?"}})).added, "another row"
     imported(honest)
@@ -297,7 +285,7 @@ def changed(content: Outside, at: int, **values: object) -> Outside:
     columns = {name: list(getattr(content, name)) for name in values}
     for name, value in values.items():
         columns[name][at] = value
-    return Outside(**{**vars(content), **columns})
+    return replace(content, **columns)
 
 
 @pytest.mark.parametrize(
@@ -344,7 +332,7 @@ def test_what_contradicts_the_dataset_is_refused(
 
 
 def test_files_that_do_not_belong_together_are_refused(
-    parts: list[Outside], honest: Outside, imported: Import, data: Path, tmp_path: Path
+    parts: list[Outside], honest: Outside, target: Outside, imported: Import, tmp_path: Path
 ) -> None:
     base, new, whole = parts
     assert "base classes only. Give" in refused(imported, base)
@@ -355,25 +343,18 @@ def test_files_that_do_not_belong_together_are_refused(
     assert "method Their Method, seed 1" in twice
     assert "give different `settings`" in twice
     assert "files describe the same" in refused(imported, honest, honest.with_head(backbone="ViT-B-16"))
-    assert "dataset has 4 here." in refused(
-        imported,
-        base,
-        new,
-        Outside(whole.head | {"class_names": ["a", "b"]}, base.keys, base.labels, base.scores, None),
-    )
-    there = task_of("dtd", data, protocol=EvalProtocol.FEW_SHOT)
-    target = outside(there, there.evals[0], dataset="dtd", trained=False, train=[], val=[])
+    two = replace(base, head=whole.head | {"class_names": ["a", "b"]}, sha256=None)
+    assert "dataset has 4 here." in refused(imported, base, new, two)
     assert "2.npz: none of these" in refused(imported, base, new, target)
     assert "2 of 2 class names differ" in refused(imported, base, new.with_head(class_names=["class 0", "class 1"]))
-    swapped = Outside(new.head, base.keys, new.labels, new.scores, None)
+    swapped = replace(new, keys=base.keys, sha256=None)
     assert "4 test images of eurosat" in refused(imported, base, swapped)
     refused(imported, honest, changed(base, 0, labels=1), new)
     assert not (tmp_path / "runs").exists(), "nothing is added if any file is wrong"
 
 
 def test_the_largest_scores_can_be_stored(honest: Outside, imported: Import) -> None:
-    largest = np.where(honest.scores > 0, 1e30, -1e30)
-    (record,) = imported(Outside(honest.head, honest.keys, honest.labels, largest, honest.sha256)).added
+    (record,) = imported(replace(honest, scores=np.where(honest.scores > 0, 1e30, -1e30))).added
     assert record.scores[0].n == 8
 
 

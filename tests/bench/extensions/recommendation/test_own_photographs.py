@@ -53,16 +53,6 @@ def add(images: Path, **options: object) -> AddedDataset:
     return add_dataset("my_birds", images, **options)  # type: ignore[arg-type]
 
 
-def recommended():
-    answer = recommend(
-        "my_birds", backbone=BACKBONE, shots=1, seeds=1, methods="gda", final="all", progress=False,
-        cache="cache",
-    )  # fmt: skip
-    model = train_recommended(answer)
-    assert model is not None
-    return answer, model
-
-
 def parts(added: AddedDataset) -> dict[str, str]:
     return {
         added.splits.images.digest(sample.key): part
@@ -73,12 +63,9 @@ def parts(added: AddedDataset) -> dict[str, str]:
 
 def kept(methods: str) -> dict[str, Path]:
     """The kept models of today's images by method, after a run."""
-    done = run(
-        methods, "my_birds", backbone=BACKBONE, shots=2, seeds=2, keep_models="best", jobs=0,
-        cache="cache", progress="none",
-    )  # fmt: skip
-    planned = {spec.run_id for spec in plan(methods, "my_birds", backbone=BACKBONE, shots=2, seeds=2).specs}
-    assert done is not None
+    axes = {"backbone": BACKBONE, "shots": 2, "seeds": 2}
+    run(methods, "my_birds", **axes, keep_models="best", jobs=0, cache="cache", progress="none")
+    planned = {spec.run_id for spec in plan(methods, "my_birds", **axes).specs}
     rows = [row for row in models_table().rows if row["model"] in planned]
     return {str(row["method"]): Path(str(row["path"])) for row in rows}
 
@@ -86,7 +73,9 @@ def kept(methods: str) -> dict[str, Path]:
 def test_the_story_of_an_owner_of_photographs(photographs: Path, tmp_path: Path, etl: Any) -> None:
     first = add(photographs, template=TEMPLATE)
     before = parts(first)
-    answer, model = recommended()
+    options = {"shots": 1, "seeds": 1, "methods": "gda", "final": "all", "progress": False, "cache": "cache"}
+    answer = recommend("my_birds", backbone=BACKBONE, **options)  # type: ignore[arg-type]
+    model = train_recommended(answer)
     assert answer.final_images == len(first.splits.train)
     new, out = tmp_path / "new", tmp_path / "predictions.csv"
     photograph(new / "one.png", "black", 990)
@@ -186,6 +175,5 @@ def test_a_model_has_the_list_of_the_images_that_it_was_trained_with(
 
     monkeypatch.setattr(runner, "load_task", then_a_photograph_is_added)
     content = runner.run_and_keep(spec, RunContext(keep_models="all", cache_dir=tmp_path / "cache"))[2]
-    assert isinstance(content, bytes)
     write_model(tmp_path / "model.safetensors", content)
     assert read_model_info(tmp_path / "model.safetensors").image_list == before

@@ -69,19 +69,20 @@ def test_no_model_is_promised_for_imported_features(answered) -> None:
 
 def test_the_recommended_method_may_be_trained_on_all_labelled_images(answered) -> None:
     runs, plain = answered
+    stamps = Shards(runs / "race").scan()
     found = recommended(runs, final="all")
+    assert Shards(runs / "race").scan() == stamps, "a repeated race trains nothing"
+    assert found.standings == plain.standings
     assert "--final" not in str(found)
     assert f"--protocol few-shot --shots all --recipe demo --keep-models best --runs {runs}" in found.command
     values = found.to_json()
     assert (values["final"], values["final_images"], values["training_images"]) == ("all", 576, 576)
     assert found.training_request.shots == [ALL_SHOTS]
-    assert found.standings == plain.standings
 
 
 def test_the_recommended_method_is_trained_and_its_model_kept(answered) -> None:
     runs, found = answered
     path = train_recommended(found)
-    assert path is not None
     info = read_model_info(path)
     assert (info.spec.method, info.spec.fold) == (found.pick, None)
     assert [score.split for score in info.scores] == ["all"]
@@ -105,18 +106,6 @@ def test_the_races_runs_are_records_of_held_out_training_images(answered) -> Non
         assert not scored & test
         assert shard.record.spec.fold is not None
     assert not list(shards.difficulties.all())  # a difficulty is measured on test images
-
-
-def test_a_repeated_race_trains_nothing_and_decides_the_same(answered) -> None:
-    runs, first = answered
-    stamps = Shards(runs / "race").scan()
-    again = recommended(runs)
-    assert Shards(runs / "race").scan() == stamps
-    assert again.standings == first.standings
-
-
-def test_races_are_on_no_leaderboard(answered) -> None:
-    runs, _ = answered
     with pytest.raises(UsageError, match="There are no runs"):
         bench.leaderboard(runs / "race")
 
