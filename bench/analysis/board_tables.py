@@ -42,9 +42,9 @@ def measure_name(measure: str) -> str:
 
 
 def board_title(board: Leaderboard) -> str:
-    """Backbone, protocol, shots and the number of datasets of a board."""
+    """Backbone, protocol, shots and the number of datasets of a board; the name of a single one."""
     over = counted(len(board.averaged), "target" if board.setting.source else "dataset")
-    return f"{board.setting.title}, {over}"
+    return f"{board.setting.title}, {board.averaged[0] if len(board.averaged) == 1 else over}"
 
 
 def leaderboard_table(

@@ -199,7 +199,7 @@ def test_notebooks_show_tables_with_escaped_text(results: Results):
     assert "<svg " in rest
     assert "Spectrum Basic" in rest or ">Basic<" in rest
     assert "<script" not in rest
-    assert "<table><caption>ViT-tiny.random, few-shot, 2 shots, 1 dataset</caption>" in rest
+    assert "<table><caption>ViT-tiny.random, few-shot, 2 shots, spectrum_basic</caption>" in rest
     failed = Results(results.folder, results.run_ids, [{"what": "<b>", "message": "out of memory"}])
     assert "1 failed:" in failed._repr_html_()
     assert "&lt;b&gt;: out of memory" in failed._repr_html_()

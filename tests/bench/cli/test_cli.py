@@ -91,7 +91,7 @@ def test_a_run_writes_shards_and_database_and_a_second_one_does_nothing(etl, tmp
     assert "[3/3] ok" in err
     counts, title, *_, no_ranks, _ = out.splitlines()
     assert counts == "3 finished, 0 failed; in runs"
-    assert title.startswith("ViT-tiny.random, base-to-new, 2 shots, 1 dataset; H")
+    assert title.startswith("ViT-tiny.random, base-to-new, 2 shots, eurosat; H")
     assert "no ranks" in no_ranks
     assert len(Shards(tmp_path / "runs").scan()) == 3
     assert (tmp_path / "runs" / "results.duckdb").is_file()
