@@ -379,7 +379,6 @@ def test_two_classes_of_eight_images_have_test_images(tmp_path: Path, first: int
     [
         (".csv", ",", "utf-8-sig", "comma"),
         (".csv", ";", "utf-8", "semicolon"),
-        (".csv", ";", "utf-8-sig", "semicolon"),
         (".csv", "\t", "utf-16", "tab"),
         (".csv", "|", "utf-8", "bar"),
         (".tsv", "\t", "utf-8", "tab"),
