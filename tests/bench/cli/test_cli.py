@@ -61,10 +61,6 @@ def runs(stored: Path, tmp_path: Path) -> Path:
 # --- start ------------------------------------------------------------------------------------------------------------
 
 
-def test_version(etl):
-    assert etl("--version") == (0, f"etl-bench {bench.__version__}\n", "")
-
-
 @pytest.mark.parametrize(
     ("folder", "advice"),
     [("project", r"Rename \S+bench_sibling_x, or start Python in a folder"), ("site-packages", "Uninstall .* fresh")],
@@ -128,6 +124,9 @@ def test_failures_are_listed_and_tried_again(etl, monkeypatch):
     assert re.search(r"failed  coop on eurosat.*loss became", err)
     assert re.search(r"1 failed; `etl-bench runs show RUN --runs \S+` has the trace: [0-9a-f]{16}\n", err)
     assert err.count("loss became") == 1, "reported once"
+    found = json.loads(etl(*RUN, *FAKE, "--json")[1])
+    assert (found["planned"], found["done_before"], found["finished"]) == (3, 2, 1)
+    assert found["failed"][0]["message"].startswith("loss became nan")
 
     code, _, err = etl(*RUN, *FAKE, "--rerun", "missing")
     assert (code, "nothing to do" in err, "loss became nan" in err, "failed before: " in err) == (1, True, True, True)
@@ -148,23 +147,16 @@ def test_a_dry_run_writes_nothing(etl, tmp_path: Path):
     assert len({row["run_id"] for row in json.loads(out)}) == 3
 
 
-def test_the_outcome_as_json(etl, monkeypatch):
-    monkeypatch.setenv("FAKE_RUNNER", json.dumps({"fail": ["seed 2"]}))
-    _, out, _ = etl(*RUN, *FAKE, "--json")
-    found = json.loads(out)
-    assert (found["planned"], found["done_before"], found["finished"]) == (3, 0, 3)
-    assert found["failed"][0]["message"].startswith("loss became nan")
-
-
 def test_what_a_pattern_cannot_run_is_left_out_and_said(etl):
     code, _, err = etl("run", "-m", "vp*,coop", "-d", "eurosat", "-b", "RN50.random", "--shots", "2", *FAKE)
     assert code == 0
     assert "RN50.random, vpt_text_adapter on RN50.random" in err
 
 
-def test_debug_shows_the_trace(etl):
+def test_debug_shows_the_trace_and_the_version_is_that_of_the_package(etl):
     with pytest.raises(UnknownNameError):
         etl("methods", "copo", "--debug")
+    assert etl("--version") == (0, f"etl-bench {bench.__version__}\n", "")
 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_done(etl, monkeypatch, tmp_path: Path):
@@ -289,14 +281,6 @@ def test_the_catalogues_are_listed_and_a_method_shows_its_settings(etl):
     assert "recipe for few-shot" in out
 
 
-def test_a_dataset_shows_what_is_on_disk(etl):
-    _, out, _ = etl("datasets", "eurosat", "--json")
-    found = json.loads(out)
-    assert (found["train_images"], found["test_images"], found["class_names"][0]) == (12, 8, "class 0")
-    code, _, err = etl("datasets", "dtd")
-    assert (code, err.startswith("error: ")) == (2, True)
-
-
 def test_a_card_of_a_dataset_of_ones_own_file_needs_no_data_folder(etl, monkeypatch):
     monkeypatch.delenv("ETL_BENCH_DATA", raising=False)
     reader = CoopReader("my_shapes", "shapes", "split.json", "images", "", "")
@@ -308,26 +292,20 @@ def test_a_card_of_a_dataset_of_ones_own_file_needs_no_data_folder(etl, monkeypa
     assert (code, err.startswith("error: ")) == (2, True)
 
 
-def test_the_doctor_names_what_could_not_be_loaded(etl, monkeypatch):
-    monkeypatch.setitem(DATASETS.unavailable, "my_shapes", "my_shapes.py, line 3 is wrong")
-    code, out, _ = etl("doctor", "--json")
-    assert code == 1
-    (wrong,) = [row for row in json.loads(out) if not row["fine"]]
-    assert (wrong["what"], wrong["detail"]) == ("datasets", "my_shapes: my_shapes.py, line 3 is wrong")
-
-
-def test_the_doctor_finds_what_is_wrong(etl, stored: Path, tmp_path: Path):
+def test_the_doctor_finds_what_is_wrong(etl, stored: Path, tmp_path: Path, monkeypatch):
     code, out, _ = etl("doctor")
     assert code == 0
     assert re.search("database +yes +none yet; 0", out)
     shutil.copytree(stored, tmp_path / "runs")
     assert re.search(r"database +yes +3 of 3", etl("doctor")[1])
     (tmp_path / "runs" / "results.duckdb").write_text("no database")
+    monkeypatch.setitem(DATASETS.unavailable, "my_shapes", "my_shapes.py, line 3 is wrong")
     code, out, _ = etl("doctor", "--data-root", "nowhere", "--json")
     assert code == 1
     wrong = {row["what"]: row["detail"] for row in json.loads(out) if not row["fine"]}
-    assert set(wrong) == {"data root", "database"}
+    assert set(wrong) == {"data root", "database", "datasets"}
     assert wrong["data root"] == "nowhere is not a folder"
+    assert wrong["datasets"] == "my_shapes: my_shapes.py, line 3 is wrong"
 
 
 # --- texts ------------------------------------------------------------------------------------------------------------

@@ -43,7 +43,10 @@ def test_the_bare_command_lists_and_a_name_is_shown(etl: Etl, tmp_path: Path) ->
     assert etl("datasets") == etl("datasets", "list")
     assert etl("datasets", "--json") == etl("datasets", "list", "--json")
     shown = etl("datasets", "show", "eurosat", "--data-root", str(tmp_path), "--json")
-    assert json.loads(shown[1])["train_images"] == 12
+    found = json.loads(shown[1])
+    assert (found["train_images"], found["test_images"], found["class_names"][0]) == (12, 8, "class 0")
+    code, _, err = etl("datasets", "dtd", "--data-root", str(tmp_path))
+    assert (code, err.startswith("error: ")) == (2, True)
     assert etl("datasets", "eurosat", "--data-root", str(tmp_path), "--json") == shown
     assert etl("datasets", "--data-root", str(tmp_path), "--json", "eurosat") == shown
 
