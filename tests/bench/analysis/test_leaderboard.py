@@ -122,22 +122,16 @@ def test_a_missing_seed_is_flagged_and_has_no_rank_and_no_interval():
     assert [row["complete"] for row in board_rows(board)] == [True, False]
 
 
-def test_a_failed_seed_is_listed_with_its_message():
-    board = board_of(
-        *grid(datasets=("dtd",), seeds=(1, 2)), run(seed=3, status="failed", error_message="out of memory")
-    )
-    entry = board.entries[0]
-    assert (entry.n, entry.expected, entry.complete) == (2, 3, False)
-    assert [(cell.seed, cell.error) for cell in board.missing] == [(3, "out of memory")]
-
-
-def test_an_entry_with_only_failed_runs_is_listed_without_numbers():
-    board = board_of(*grid("coop"), *grid("apex", status="failed", error_message="boom"))
-    apex = board.entry("apex")
+def test_a_failed_seed_is_listed_with_its_message_and_an_entry_with_no_other_runs_without_numbers():
+    failed = {"status": "failed", "error_message": "out of memory"}
+    board = board_of(*grid(datasets=("dtd",), seeds=(1, 2)), run(seed=3, **failed), run("apex", **failed))
+    coop, apex = (board.entry(name) for name in ("coop", "apex"))
+    assert (coop.n, coop.expected, coop.complete) == (2, 3, False)
+    assert [(cell.seed, cell.error) for cell in coop.missing] == [(3, "out of memory")]
     assert (apex.n, board.average("apex", H), apex.cost) == (0, None, None)
 
 
-def test_zero_shot_joins_every_board_as_baseline():
+def test_zero_shot_joins_every_board_as_baseline_and_alone_has_its_own():
     rows = frame(
         *grid("coop", shots=16),
         *grid("coop", shots=4),
@@ -153,6 +147,9 @@ def test_zero_shot_joins_every_board_as_baseline():
         assert gains_of(board, "coop", "dtd") == pytest.approx(
             {"base": 0.1, "new": -0.1, "H": 0.8 * 2 * 0.6 / 1.4 - 0.7}
         )
+    (alone,) = board_settings(rows[rows["method"] == "zero_shot"])
+    assert alone.shots == 0
+    assert build_leaderboard(rows[rows["method"] == "zero_shot"], alone).entries[0].complete
 
 
 def test_averages_of_a_transfer_board_leave_out_the_source():
@@ -178,12 +175,6 @@ def test_averages_of_a_transfer_board_leave_out_the_source():
     row = next(row for row in board_rows(board) if row["entry"] == "coop")
     assert row["by_dataset"] == pytest.approx({"dtd": 0.35, "eurosat": 0.55, "imagenet": 0.8})
     assert board.array.stored == {("dtd", "all"): "dtd", ("eurosat", "all"): "eurosat"}
-
-
-def test_zero_shot_alone_has_a_board():
-    rows = frame(*grid("zero_shot", seeds=(0,), shots=0))
-    assert [setting.shots for setting in board_settings(rows)] == [0]
-    assert build_leaderboard(rows, board_settings(rows)[0]).entries[0].complete
 
 
 def test_runs_on_an_older_task_are_excluded_and_listed():
@@ -304,7 +295,11 @@ def test_the_optimism_is_the_mean_over_runs_and_missing_if_one_did_not_record_it
     assert entry.optimism == pytest.approx(optimism)
 
 
-def test_the_cost_of_selection_is_known_only_if_every_run_recorded_it():
+def test_added_memory_and_the_cost_of_selection_are_known_only_if_every_run_recorded_them():
+    """Earlier releases did not."""
+    older, newer = run("coop", "dtd", 1, added_memory_bytes=None), run("coop", "dtd", 2, added_memory_bytes=5)
+    assert board_of(newer).entries[0].cost.added_memory_bytes == 5
+    assert board_of(older, newer).entries[0].cost.added_memory_bytes is None
     known = grid("gda", fits=0, candidate_evaluations=12, tuning_seconds=0.5)
     (entry,) = board_of(*known).entries
     assert (entry.cost.fits, entry.cost.candidate_evaluations, entry.cost.tuning_seconds) == (0, 12, 0.5)
@@ -325,10 +320,3 @@ def test_of_repeated_runs_the_newest_of_the_boards_draw_counts():
         "old": "repeats run new",
         "other draw": "repeats run new",
     }
-
-
-def test_added_memory_is_known_only_if_every_run_measured_it():
-    """Earlier releases did not."""
-    older, newer = run("coop", "dtd", 1, added_memory_bytes=None), run("coop", "dtd", 2, added_memory_bytes=5)
-    assert board_of(newer).entries[0].cost.added_memory_bytes == 5
-    assert board_of(older, newer).entries[0].cost.added_memory_bytes is None

@@ -170,16 +170,13 @@ def test_every_cell_is_present_with_its_source(frame):
     """7,427 cells of the literature, less 16 that repeat APEX's Table 1 and 1,373 without an address, 1,530 of APEX's
     tables and 548 added."""
     assert len(frame) == 7427 - 16 - 1373 + 1530 + 548
+    assert not frame.duplicated([*ADDED_COLUMNS, "dataset"]).any(), "no table repeats a number"
     assert (frame["reported_in"] != "").all()
     assert frame["reported_in"].nunique() == 51
     assert [url for url in frame["url"].unique() if not ADDRESS.fullmatch(url)] == []
     assert frame["spread"].notna().sum() > 80
     assert frame["spread"].max() < 0.2
     assert frame.loc[frame["metric"] == "accuracy", "value"].between(0, 1).all()
-
-
-def test_no_table_repeats_a_number(frame):
-    assert not frame.duplicated([*ADDED_COLUMNS, "dataset"]).any()
 
 
 @pytest.mark.parametrize(
