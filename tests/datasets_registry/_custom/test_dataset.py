@@ -70,12 +70,8 @@ def test_folders_named_train_and_test_are_a_given_split(tmp_path: Path) -> None:
     added = add_images(tmp_path / "birds")
     assert (added.config.split, part_sizes(added)) == ("given", (20, 8, 12))
     assert added.splits.train[0].key == "train/crow/0.png"
-
-
-def test_without_a_test_part_the_val_part_is_the_test_part(tmp_path: Path) -> None:
-    for part in ("train", "val"):
-        class_folders(tmp_path / "birds" / part, CLASSES, 3)
-    assert part_sizes(add_images(tmp_path / "birds")) == (12, 0, 12)
+    shutil.rmtree(tmp_path / "birds" / "test")
+    assert part_sizes(add_images(tmp_path / "birds")) == (20, 0, 8), "without a test part, that of validation is one"
 
 
 def test_numeric_class_names_are_sorted_by_value_and_noted(tmp_path: Path) -> None:
@@ -84,15 +80,11 @@ def test_numeric_class_names_are_sorted_by_value_and_noted(tmp_path: Path) -> No
     assert any("Write words into `names`" in line for line in added.notes())
 
 
-def test_names_and_order_of_the_toml_file_are_used(birds: Path) -> None:
+def test_names_and_order_of_the_toml_file_are_used_and_each_class_must_have_images(birds: Path) -> None:
     added = add_images(birds)
     text = added.file.read_text().replace('["crow", "gull"', '["gull", "crow"')
     added.file.write_text(text.replace("names = {}", 'names = { "crow" = "black/white crow" }'))
     assert dataset.read_custom_dataset(added.file).reader(None).class_names[:2] == ("gull", "black/white crow")
-
-
-def test_a_class_without_images_is_rejected(birds: Path) -> None:
-    added = add_images(birds)
     shutil.rmtree(birds / "crow")
     with pytest.raises(DataError, match="4 classes, but 1 have no"):
         added.info.reader(None)

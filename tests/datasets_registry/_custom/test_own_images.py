@@ -257,6 +257,8 @@ def test_min_images_leaves_small_classes_out_by_name(with_a_rare_class: Path) ->
     assert toml(added)["small_classes"] == ["rare"]
     assert added.facts()["small_classes"] == {"rare": 3}
     assert "few images: 'rare' with 3" in notes(added)
+    with pytest.raises(ValueError, match="small_classes has 'gull'"):
+        type(added.config).model_validate(toml(added) | {"small_classes": ["gull"]})
     with pytest.raises(DataError, match="0 classes, .* left out has 12 images"):
         add(with_a_rare_class, min_images=20)
 
@@ -284,12 +286,6 @@ def test_a_class_without_training_images_is_refused_also_with_allow_fewer(birds:
     (finding,) = [found for found in check_dataset(added.info, None).findings if found.code == "small-class"]
     (note,) = [line for line in added.notes() if "training image" in line]
     assert all("'jay'" in text and "refuse" in text and "most 0" not in text for text in (finding.text, note))
-
-
-def test_the_file_cannot_list_a_class_twice(birds: Path) -> None:
-    added = add(birds)
-    with pytest.raises(ValueError, match="small_classes has 'gull'"):
-        type(added.config).model_validate(toml(added) | {"small_classes": ["gull"]})
 
 
 # --- what is left out, and names ------------------------------------------------------------------------------------
