@@ -70,7 +70,7 @@ def test_there_is_one_answer_or_none(runs, name):
         assert pick is None or f"lost on {pick.below} of {found.lead.n}" in text
 
 
-def test_a_gain_of_one_dataset_is_named_in_the_headline(runs):
+def test_a_gain_of_one_dataset_and_a_choice_among_settings_on_test_images_are_named(runs):
     _, view = overview_of(runs)
     found = view.answers["H"]
     lead = replace(found.lead, mean=0.012, without=("eurosat", -0.001))
@@ -78,11 +78,6 @@ def test_a_gain_of_one_dataset_is_named_in_the_headline(runs):
     told = replace(found.verdict, here=here)
     view = replace(view, answers=view.answers | {"H": replace(found, lead=lead, verdict=told)})
     assert headline(view, "H").more == "It leads by 1.2 points, all of it on EuroSAT."
-
-
-def test_a_leader_that_is_the_best_of_several_settings_is_said_to_be_chosen_on_test_images(runs):
-    _, view = overview_of(runs)
-    found = view.answers["H"]
     chosen = replace(view, answers={"H": replace(found, verdict=replace(found.verdict, variants=3))})
     assert "best of 3 settings of its method on these test images" in known_lines(chosen, "H")
     assert "settings" not in known_lines(view, "H")

@@ -72,10 +72,12 @@ def test_the_two_conventions_by_hand():
     assert board.average("coop", H, HConvention.MEAN_OF_H).mean == pytest.approx((0.18 + 0.5) / 2)
 
 
-def test_coop_sorted_and_coop_share_a_board():
+def test_coop_sorted_and_coop_share_a_board_and_two_precisions_do_not():
     runs = frame(run(dataset="dtd"), run(dataset="imagenet", draw="coop-sorted"))
     assert board_settings(runs) == [B2N]
     assert build_leaderboard(runs, B2N).datasets == ("dtd", "imagenet")
+    rows = frame(run(), run(precision="bf16", seed=2))
+    assert [build_leaderboard(rows, setting).seeds for setting in board_settings(rows)] == [(2,), (1,)]
 
 
 def test_a_cell_is_a_mean_over_seeds_with_a_student_t_interval():
@@ -89,15 +91,12 @@ def test_a_cell_is_a_mean_over_seeds_with_a_student_t_interval():
     assert board.scored("coop", "dtd") == (3, 3)
 
 
-def test_the_average_interval_is_over_seeds():
+def test_the_average_interval_is_over_seeds_and_stays_between_0_and_1():
     scores = {("dtd", 1): 0.6, ("dtd", 2): 0.62, ("eurosat", 1): 0.5, ("eurosat", 2): 0.5}
     board = board_of(*[run(dataset=d, seed=s, scores=equal(a)) for (d, s), a in scores.items()])
     average = board.average("coop", "base")
     assert (average.mean, average.n) == (pytest.approx(0.555), 2)
     assert average.half_width == pytest.approx(12.7062 * 0.00707107 / 2**0.5, abs=1e-5), "seed averages 0.55 and 0.56"
-
-
-def test_an_interval_over_seeds_alone_stays_between_0_and_1():
     board = board_of(*[run(seed=s, scores=equal(a)) for s, a in ((1, 0.5), (2, 0.9))])
     for found in (board.average("coop", "base"), board.score("coop", "dtd", "H")):
         assert (found.low, found.high) == (0.0, 1.0)
@@ -177,15 +176,12 @@ def test_averages_of_a_transfer_board_leave_out_the_source():
     assert board.array.stored == {("dtd", "all"): "dtd", ("eurosat", "all"): "eurosat"}
 
 
-def test_runs_on_an_older_task_are_excluded_and_listed():
+def test_runs_on_an_older_task_and_zero_shot_on_another_test_list_are_excluded_and_listed():
     newer = run("apex", run_id="new", task_fingerprint="bbbb", day=1)
     board = board_of(run(run_id="old", task_fingerprint="aaaa"), newer)
     assert [(aside.run_id, aside.entry) for aside in board.excluded] == [("old", "coop")]
     assert "task aaaa" in board.excluded[0].reason
     assert board.entry("coop").n == 0
-
-
-def test_zero_shot_on_another_test_list_is_no_baseline():
     board = board_of(run("zero_shot", shots=0, seed=0, n=50), run(day=1))
     assert [aside.entry for aside in board.excluded] == ["zero_shot"]
     assert "50 test images" in board.excluded[0].reason
@@ -198,11 +194,6 @@ def test_few_shot_boards_are_ordered_by_accuracy():
     board = build_leaderboard(frame(*runs), setting)
     assert board.measures == ("all",)
     assert [entry.key for entry in board.entries] == ["b", "a"]
-
-
-def test_boards_of_two_precisions_do_not_mix():
-    rows = frame(run(), run(precision="bf16", seed=2))
-    assert [build_leaderboard(rows, setting).seeds for setting in board_settings(rows)] == [(2,), (1,)]
 
 
 PROMPTS = [json.dumps({"n_ctx": n, "init": "a photo of a"}) for n in (4, 16)]

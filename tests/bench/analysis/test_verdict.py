@@ -56,7 +56,7 @@ def test_incomplete_entries_are_not_ranked(sample):
     assert any("2 of 8" in note for note in verdict_notes(sample, verdict))
 
 
-def test_one_definition_of_others_and_of_the_reference(world):
+def test_one_definition_of_others_and_of_the_reference_also_without_zero_shot(world):
     board = world({"zero_shot": 0.5, "coop": 0.9, "apex": 0.9, "maple": 0.6}).board
     verdict = board_verdicts(board)["H"]
     assert verdict.reference == "zero_shot"
@@ -65,9 +65,6 @@ def test_one_definition_of_others_and_of_the_reference(world):
     assert verdict.judgement_here.known is Certainty.CLEAR
     assert verdict.judgement_elsewhere == (Certainty.UNKNOWN, f"fewer than {FEWEST_ELSEWHERE} datasets")
     assert set(verdict.clear_gains) == {"coop", "apex", "maple"}
-
-
-def test_without_zero_shot_the_reference_is_the_next_best(world):
     board = world({"coop": 0.9, "apex": 0.5}).board
     verdict = board_verdicts(board)["H"]
     assert (verdict.leader, verdict.reference, verdict.by_chance) == ("coop", "apex", None)
