@@ -164,6 +164,8 @@ def test_a_dataset_is_present_where_its_folder_is(make_dataset: MakeDataset, tmp
     assert not is_dataset_present(dataset.info, tmp_path / "empty")
     with pytest.raises(DataError, match="data folder was given"):
         check_dataset(dataset.info, None)
+    (found,) = check_dataset(get_dataset("stanford_cars"), tmp_path).findings
+    assert "--unverified-mirrors" in found.fix, "the only way to its images"
 
 
 def test_files_in_another_layout_are_read_in_place(make_dataset: MakeDataset) -> None:
@@ -173,11 +175,6 @@ def test_files_in_another_layout_are_read_in_place(make_dataset: MakeDataset) ->
     (dataset.top / "inner").rename(dataset.images / "nested")
     assert dataset.check().problems == []
     assert dataset.check().layout == "files of these names below sun397/"
-
-
-def test_the_way_to_images_that_only_an_unverified_mirror_has(tmp_path: Path) -> None:
-    (found,) = check_dataset(get_dataset("stanford_cars"), tmp_path).findings
-    assert "--unverified-mirrors" in found.fix
 
 
 # --- ImageNet ---------------------------------------------------------------------------------------------------------

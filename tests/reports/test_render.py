@@ -16,7 +16,7 @@ from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
 from reports.render import json_island
 
-EVIL = "</script><script>alert('x')</script><b onmouseover=alert(1)>&\u2028" + "x" * 300
+EVIL = "</script><script>alert('x')</script><b onmouseover=alert(1)>\"'&\u2028" + "x" * 300
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +168,8 @@ def test_names_and_messages_from_outside_stay_text(tmp_path):
     tags = Tags(text).tags
     assert not [attributes for _, attributes in tags if "onmouseover" in attributes]
     assert "alert('x')</script>" not in text
+    assert "<b onmouseover" not in text
+    assert "&lt;b onmouseover=alert(1)&gt;&#34;&#39;&amp;" in text
     assert not [a for tag, a in tags if tag == "a" and a["href"].lower().startswith("javascript")]
     plain = render_site(
         sample_site(runs_frame(protocols=("base-to-new",))),

@@ -73,12 +73,9 @@ def test_an_impossible_amount_is_refused(text: str) -> None:
         SupportRule.parse(text)
 
 
-def test_class_sizes_follow_the_exponential_profile() -> None:
+def test_class_sizes_follow_the_exponential_profile_and_the_last_class_keeps_an_image() -> None:
     sizes = sorted(Counter(s.label for s in changed("imbalanced:10", 100)).values(), reverse=True)
     assert sizes == [100, 77, 59, 46, 35, 27, 21, 16, 12, 10]  # int(100 * 0.1 ** (k / 9)), as kaidic/LDAM-DRW counts
-
-
-def test_a_factor_equal_to_the_shots_leaves_one_image_of_the_last_class() -> None:
     for shots in range(2, 60):  # 49 * (1 / 49) is below 1 in floating point
         assert min(Counter(s.label for s in changed(f"imbalanced:{shots}", shots)).values()) == 1
 

@@ -56,7 +56,7 @@ def with_predictions_of_others(runs):
     return pd.concat([runs, others], ignore_index=True)
 
 
-def test_code_of_others_has_a_board_with_it_and_one_without():
+def test_code_of_others_has_a_board_with_it_and_one_without_and_is_shown_once_if_nothing_else_is_there():
     runs = with_predictions_of_others(runs_frame(protocols=("few-shot",)))
     site = sample_site(runs)
     scopes = [("own-code" in view.anchor, view.own) for view in site.overviews]
@@ -66,10 +66,6 @@ def test_code_of_others_has_a_board_with_it_and_one_without():
     ]
     assert (len(of_others[0]), of_others[1]) == (1, [])
     assert len(site.boards[1].board.entries) == len(site.boards[0].board.entries) - 1
-
-
-def test_a_board_of_nothing_but_code_of_others_is_shown_once():
-    runs = with_predictions_of_others(runs_frame(protocols=("few-shot",)))
     runs = runs[runs["method"].str.startswith("external:")]
     site = sample_site(runs)
     assert [view.own for view in site.overviews] == [False]
