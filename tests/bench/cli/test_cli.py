@@ -97,13 +97,21 @@ def test_a_run_writes_shards_and_database_and_a_second_one_does_nothing(etl, tmp
     assert err.endswith("do; nothing to do\n")
 
 
-def test_stored_runs_are_listed(etl, runs: Path):
+def test_stored_runs_are_listed_and_sql_is_answered_as_table_and_json(etl, runs: Path):
     found = json.loads(etl("runs", "list", "--json")[1])
     table = etl("runs")[1]
     assert len(found) == 3
     assert all(run["run_id"] in table for run in found)
     where = json.loads(etl("runs", "list", "--where", "seed = 1", "--json")[1])
     assert {run["seed"] for run in where} == {1}
+    code, out, _ = etl("runs", "sql", "select method, seed, error_message from runs order by seed")
+    assert code == 0
+    assert re.search(r"method +seed +error message", out)
+    _, out, _ = etl("runs", "sql", "select seed, error_message, created_at from runs order by seed", "--json")
+    assert json.loads(out)[0] == {"seed": 0, "error_message": None, "created_at": "2026-01-02T03:04:05"}
+    code, out, _ = etl("runs", "sql", "select * from runs order by seed limit 2")
+    lines = out.splitlines()
+    assert (code, sum(line.startswith("method  ") for line in lines)) == (0, 2), "one line per column"
 
 
 def test_one_more_seed_runs_only_that_seed(etl, runs: Path):
@@ -245,17 +253,6 @@ def test_a_failed_run_is_shown_with_its_trace(etl, tmp_path: Path, monkeypatch):
     _, out, _ = etl("runs", "show", next(iter(Shards(tmp_path / "runs").scan())))
     assert "became nan at step 3." in out
     assert "trace" in out
-
-
-def test_sql_is_answered_as_table_and_json(etl, runs: Path):
-    code, out, _ = etl("runs", "sql", "select method, seed, error_message from runs order by seed")
-    assert code == 0
-    assert re.search(r"method +seed +error message", out)
-    _, out, _ = etl("runs", "sql", "select seed, error_message, created_at from runs order by seed", "--json")
-    assert json.loads(out)[0] == {"seed": 0, "error_message": None, "created_at": "2026-01-02T03:04:05"}
-    code, out, _ = etl("runs", "sql", "select * from runs order by seed limit 2")
-    lines = out.splitlines()
-    assert (code, sum(line.startswith("method  ") for line in lines)) == (0, 2), "one line per column"
 
 
 def test_the_database_is_built_anew(etl, runs: Path):
