@@ -10,22 +10,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import pytest
+from own_folders import add_images, class_folders, picture
 from PIL import Image
 from places import ROOT
 from read_only import modes_hold
 from small_datasets import write_dataset
 
 from datasets_registry import (
-    AddRequest,
     CheckResult,
-    ColumnNames,
     CoopReader,
     DataError,
     DatasetInfo,
     Finding,
-    add_custom_dataset,
     check_dataset,
     dataset_sources,
     get_dataset,
@@ -37,10 +34,9 @@ from datasets_registry import _check as check_module
 NAMES = ("caltech101", "dtd", "eurosat", "oxford_flowers", "oxford_pets", "stanford_cars", "sun397")
 
 
-def picture(path: Path, seed: int) -> None:
+def draw(path: Path, seed: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(path, "JPEG")
+    picture(seed).save(path, "JPEG")
 
 
 @dataclass(frozen=True)
@@ -109,7 +105,7 @@ def test_coops_layout_is_fine_and_leaves_a_fingerprint(make_dataset: MakeDataset
     written = json.loads(found.file.read_text())
     assert written == dict(found.fingerprint)
     assert healthy.check().fingerprint == found.fingerprint
-    picture(healthy.first(), 99)
+    draw(healthy.first(), 99)
     changed = healthy.check().fingerprint
     assert {key for key in written if written[key] != changed[key]} == {"contents"}
 
@@ -168,6 +164,8 @@ def test_a_dataset_is_present_where_its_folder_is(make_dataset: MakeDataset, tmp
     assert not is_dataset_present(dataset.info, tmp_path / "empty")
     with pytest.raises(DataError, match="data folder was given"):
         check_dataset(dataset.info, None)
+    (found,) = check_dataset(get_dataset("stanford_cars"), tmp_path).findings
+    assert "--unverified-mirrors" in found.fix, "the only way to its images"
 
 
 def test_files_in_another_layout_are_read_in_place(make_dataset: MakeDataset) -> None:
@@ -177,11 +175,6 @@ def test_files_in_another_layout_are_read_in_place(make_dataset: MakeDataset) ->
     (dataset.top / "inner").rename(dataset.images / "nested")
     assert dataset.check().problems == []
     assert dataset.check().layout == "files of these names below sun397/"
-
-
-def test_the_way_to_images_that_only_an_unverified_mirror_has(tmp_path: Path) -> None:
-    (found,) = check_dataset(get_dataset("stanford_cars"), tmp_path).findings
-    assert "--unverified-mirrors" in found.fix
 
 
 # --- ImageNet ---------------------------------------------------------------------------------------------------------
@@ -194,9 +187,9 @@ def imagenet(tmp_path: Path) -> BrokenDataset:
     )
     for wnid in ("n01440764", "n01443537"):
         for i in range(4):
-            picture(dataset.images / "train" / wnid / f"{wnid}_{i}.JPEG", i)
+            draw(dataset.images / "train" / wnid / f"{wnid}_{i}.JPEG", i)
         for i in range(2):
-            picture(dataset.images / "val" / wnid / f"ILSVRC2012_val_{wnid}{i}.JPEG", 9 + i)
+            draw(dataset.images / "val" / wnid / f"ILSVRC2012_val_{wnid}{i}.JPEG", 9 + i)
     (dataset.top / "classnames.txt").write_text("n01440764 tench\nn01443537 goldfish\n")
     return dataset
 
@@ -286,16 +279,12 @@ def test_a_synthetic_dataset_has_nothing_to_check() -> None:
 
 
 def test_custom_datasets_are_checked(tmp_path: Path) -> None:
-    for label, name in enumerate(("crow", "gull")):
-        for i in range(20):
-            picture(tmp_path / "birds" / name / f"{i}.jpg", 100 * label + i)
-    request = AddRequest("birds", tmp_path / "birds", "a {}.", "", None, None, ColumnNames())
-    info = add_custom_dataset(request, tmp_path / "own", replace=False).info
+    info = add_images(class_folders(tmp_path / "birds", n=20)).info
     assert check_dataset(info, None).problems == []
     assert is_dataset_present(info, None)
-    (tmp_path / "birds" / "gull" / "3.jpg").write_bytes(b"<html>")
+    (tmp_path / "birds" / "gull" / "3.png").write_bytes(b"<html>")
     assert [item.code for item in check_dataset(info, None).problems] == ["web-pages"]
-    (tmp_path / "birds" / "gull" / "3.jpg").unlink()
+    (tmp_path / "birds" / "gull" / "3.png").unlink()
     (tmp_path / "birds" / "crow" / "back").symlink_to(tmp_path / "birds")
     assert {item.code for item in check_dataset(info, None).problems} == {"refused"}
 

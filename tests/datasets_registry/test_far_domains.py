@@ -428,7 +428,9 @@ def test_images_in_hdf5_files_have_their_pixels_and_digests(tmp_path: Path) -> N
         images.load("train/6")
 
 
-def test_files_of_pcam_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
+def test_files_of_pcam_that_do_not_belong_together_are_refused_and_without_h5py_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_pcam(tmp_path)
     stem = tmp_path / "pcam/camelyonpatch_level_2_split_"
     labels = Path(f"{stem}train_y.h5")
@@ -441,10 +443,8 @@ def test_files_of_pcam_that_do_not_belong_together_are_refused(tmp_path: Path) -
     labels.rename(f"{labels}.gz")
     with pytest.raises(DataError, match="it with `gunzip .*camelyonpatch_level_2_split_train_y.h5.gz`"):
         read("pcam", tmp_path)
-
-
-def test_without_h5py_the_command_that_installs_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_pcam(tmp_path)
+    (tmp_path / "again").mkdir()
+    write_pcam(tmp_path / "again")
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(DataError, match=r"Run `pip install 'clip-etl-bench\[hdf5\]'`."):
-        read("pcam", tmp_path)
+        read("pcam", tmp_path / "again")

@@ -111,21 +111,15 @@ def catalogue(folder: Path, monkeypatch: pytest.MonkeyPatch, **files: str) -> Re
     return registry
 
 
-def test_a_broken_file_of_a_catalogue_costs_only_itself(
+def test_a_broken_file_of_a_catalogue_or_a_name_of_another_file_costs_only_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    registry = catalogue(tmp_path, monkeypatch, bad="1 / 0", good="add('good', __name__)")
-    assert list(registry) == ["good"]
-    assert len(caplog.messages) == 1
+    one = "add('one', __name__)"
+    registry = catalogue(tmp_path, monkeypatch, bad="1 / 0", good="add('good', __name__)", one=one, two=one)
+    assert list(registry) == ["good", "one"]
+    assert len(caplog.messages) == 2
     with pytest.raises(RegistrationError, match=r"bad\.py, line 1 .*ZeroDivisionError"):
         registry.get("bad")
-
-
-def test_a_name_that_two_files_register_is_refused_with_both_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    registry = catalogue(tmp_path, monkeypatch, one="add('one', __name__)", two="add('one', __name__)")
-    assert list(registry) == ["one"]
     with pytest.raises(RegistrationError, match=r"two\.py, line 1 .*first by foreign_things\.one"):
         registry.get("two")
 

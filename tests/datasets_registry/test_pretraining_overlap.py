@@ -39,9 +39,6 @@ def test_tags_of_studies_exist_and_do_not_overlap() -> None:
 def test_a_backbone_gets_the_statement_about_its_data(dataset: str, backbone: str, expected: str) -> None:
     (text,) = pretraining_overlap(get_dataset(dataset), backbone)
     assert expected in text
-
-
-def test_synthetic_datasets_have_no_statement_and_others_have_those_of_all_studies() -> None:
     assert pretraining_overlap(get_dataset("spectrum_basic")) == ()
     assert len(pretraining_overlap(get_dataset("dtd"))) == len(overlap_studies())
 

@@ -106,21 +106,19 @@ def test_fewer_test_images_are_the_first_of_each_class() -> None:
     assert info_of("spectrum_blur:test=2").title == "Spectrum Blur"
 
 
-@for_each("text", ["-0.1", "1.01", "nan", "inf", "much", ""])
-def test_a_shift_out_of_range_is_rejected(text: str) -> None:
-    with pytest.raises(BenchError, match="number from 0 to 1"):
-        info_of(f"spectrum:shift={text}")
+REFUSED = {
+    "spectrum:shift={}": ("number from 0 to 1", ["-0.1", "1.01", "nan", "inf", "much", ""]),
+    "spectrum_blur:test={}": ("dataset 'spectrum_blur'.* from 1 to 30", ["0", "31", "-1", "2.5", "few", ""]),
+    "spectrum:shft={}": ("Did you mean 'shift'", ["0.5"]),
+}
 
 
-@for_each("text", ["0", "31", "-1", "2.5", "few", ""])
-def test_a_number_of_test_images_out_of_range_is_rejected(text: str) -> None:
-    with pytest.raises(BenchError, match="dataset 'spectrum_blur'.* from 1 to 30"):
-        info_of(f"spectrum_blur:test={text}")
-
-
-def test_an_unknown_option_is_rejected() -> None:
-    with pytest.raises(UnknownNameError, match="Did you mean 'shift'"):
-        info_of("spectrum:shft=0.5")
+@pytest.mark.parametrize("name", REFUSED)
+def test_an_unknown_option_and_a_value_out_of_range_are_rejected(name: str) -> None:
+    message, values = REFUSED[name]
+    for value in values:
+        with pytest.raises((BenchError, UnknownNameError), match=message):
+            info_of(name.format(value))
 
 
 @pytest.mark.parametrize("name", ["spectrum_angles", "spectrum_layout"])

@@ -70,7 +70,7 @@ def test_there_is_one_answer_or_none(runs, name):
         assert pick is None or f"lost on {pick.below} of {found.lead.n}" in text
 
 
-def test_a_gain_of_one_dataset_is_named_in_the_headline(runs):
+def test_a_gain_of_one_dataset_and_a_choice_among_settings_on_test_images_are_named(runs):
     _, view = overview_of(runs)
     found = view.answers["H"]
     lead = replace(found.lead, mean=0.012, without=("eurosat", -0.001))
@@ -78,11 +78,6 @@ def test_a_gain_of_one_dataset_is_named_in_the_headline(runs):
     told = replace(found.verdict, here=here)
     view = replace(view, answers=view.answers | {"H": replace(found, lead=lead, verdict=told)})
     assert headline(view, "H").more == "It leads by 1.2 points, all of it on EuroSAT."
-
-
-def test_a_leader_that_is_the_best_of_several_settings_is_said_to_be_chosen_on_test_images(runs):
-    _, view = overview_of(runs)
-    found = view.answers["H"]
     chosen = replace(view, answers={"H": replace(found, verdict=replace(found.verdict, variants=3))})
     assert "best of 3 settings of its method on these test images" in known_lines(chosen, "H")
     assert "settings" not in known_lines(view, "H")
@@ -149,11 +144,6 @@ def test_published_numbers_have_no_interval_over_seeds():
     assert len(set(view.names.values())) == len(view.names), "one row a method"
 
 
-def test_nothing_is_said_of_no_runs():
-    site = sample_site(runs_frame().iloc[:0])
-    assert site.overviews == ()
-
-
 def visible(text):
     """The text of the content, without scripts and tags."""
     content = text[text.index("<body>") :]
@@ -200,6 +190,7 @@ SMALL = {  # what a page with little on it says, and the command that adds what 
 def test_every_page_says_what_is_there_and_which_command_adds_what_is_missing(runs, tmp_path, name):
     make, sentences = SMALL[name]
     view = sample_site(make(runs))
+    assert (name == "no runs") == (view.overviews == ())
     text = visible(render_site(view, tmp_path / "a.html").read_text("utf-8"))
     for sentence in sentences:
         assert sentence in " ".join(text.split())

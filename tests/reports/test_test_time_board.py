@@ -38,13 +38,8 @@ def test_the_board_says_what_methods_learn_from_and_counts_evaluation(site, tmp_
     assert {row[2][0] for row in table["rows"]} == {"31"}
 
 
-def test_the_setting_is_called_test_time_adaptation(site):
+def test_the_setting_is_called_test_time_adaptation_and_a_method_costs_its_time_of_evaluation(site):
     (board,), (view,) = site.boards, site.overviews
-    assert board.heading == "Test-time adaptation"
-    assert view.setting == "test-time adaptation"
-
-
-def test_the_cost_of_a_method_is_its_time_of_evaluation(site):
-    (board,) = site.boards
+    assert (board.heading, view.setting) == ("Test-time adaptation", "test-time adaptation")
     assert {point.costs["test_seconds"] for point in board.costs} == {31.0}
     assert not any("train_seconds" in point.costs for point in board.costs)

@@ -61,13 +61,9 @@ def test_cells_share_names_and_the_last_expression_is_shown() -> None:
 
 
 @pytest.mark.usefixtures("_folder")
-def test_a_file_that_a_cell_writes_can_be_imported() -> None:
+def test_a_file_that_a_cell_writes_can_be_imported_and_a_cell_that_fails_is_named_with_its_error() -> None:
     made = executed("%%writefile written_by_a_cell.py\nVALUE = 7", "import written_by_a_cell as w\nw.VALUE")
     assert made["cells"][1]["outputs"][0]["data"]["text/plain"] == ["7"]
-
-
-@pytest.mark.usefixtures("_folder")
-def test_a_cell_that_fails_is_named_with_its_error() -> None:
     with pytest.raises(notebooks.CellFailedError, match="cell 2 raised ZeroDivisionError: division"):
         notebooks.execute(notebook("a = 0", "1 / a"))
 

@@ -110,17 +110,18 @@ def clone_with(folder: Path, files: dict[str, str]) -> str:
     return subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()[:7]
 
 
+def read_source(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The settings that this description states, of the clones in the folder."""
+    (folder / "sources").mkdir()
+    (folder / "sources" / "code.toml").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(command, "SOURCES", folder / "sources")
+    return command.read(folder, [])
+
+
 @pytest.mark.usefixtures("git_installed")
 def test_later_and_narrower_values_replace_earlier_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     commit = clone_with(tmp_path, {"a.yaml": YAML, "a.sh": SCRIPT, "a.py": PYTHON})
-    sources = tmp_path / "sources"
-    sources.mkdir()
-    (sources / "code.toml").write_text(
-        SOURCE.replace("COMMIT", commit),
-        encoding="utf-8",
-    )
-    monkeypatch.setattr(command, "SOURCES", sources)
-    found = command.read(tmp_path, [])
+    found = read_source(SOURCE.replace("COMMIT", commit), tmp_path, monkeypatch)
     assert list(found) == ["clap", "coop"]
     assert set(found["coop"]) == {(str(p), d, s) for p, d, s in published_cases(get_method("coop").info)}
     stored = command.as_json("coop", found["coop"])
@@ -155,12 +156,8 @@ def test_a_value_that_is_compared_with_nothing_is_an_error(
     values: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commit = clone_with(tmp_path, {"a.yaml": YAML})
-    sources = tmp_path / "sources"
-    sources.mkdir()
     text = (
         f'repository = "someone/code"\ncommit = "{commit}"\n[[values]]\nmethods = ["coop"]\nfile = "a.yaml"\n{values}\n'
     )
-    (sources / "code.toml").write_text(text, encoding="utf-8")
-    monkeypatch.setattr(command, "SOURCES", sources)
     with pytest.raises(NotStatedError):
-        command.read(tmp_path, [])
+        read_source(text, tmp_path, monkeypatch)

@@ -81,16 +81,13 @@ def test_roll_calls_answer_with_the_true_caption() -> None:
                 assert scene.background in words
 
 
-def test_distinct_captions_give_the_usual_clip_loss() -> None:
+def test_distinct_captions_give_the_usual_clip_loss_and_equal_ones_share_their_pictures() -> None:
     rng = torch.Generator().manual_seed(0)
     image, text = (F.normalize(torch.randn(5, 8, generator=rng), dim=-1) for _ in range(2))
     logits = 10 * image @ text.T
     usual = (F.cross_entropy(logits, torch.arange(5)) + F.cross_entropy(logits.T, torch.arange(5))) / 2
     torch.testing.assert_close(clip_loss(image, text, torch.arange(5), torch.tensor(10.0)), usual)
-
-
-def test_equal_captions_share_their_pictures() -> None:
-    """Two pictures of one caption: the caption's row asks for half of its weight on each, so ln 2 is the least loss."""
+    # two pictures of one caption: its row asks for half of its weight on each, so ln 2 is the least loss
     image = torch.tensor([[1.0, 0], [1, 0], [0, 1]])
     text = torch.tensor([[1.0, 0], [0, 1]])
     loss = clip_loss(image, text, torch.tensor([0, 0, 1]), torch.tensor(100.0))

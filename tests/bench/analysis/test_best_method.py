@@ -39,15 +39,17 @@ def answer_of(*rows, **options):
     return answer_for(table_of(*rows, **options), "all")
 
 
-def test_the_lead_is_over_zero_shot():
+def test_the_lead_is_over_zero_shot_and_without_it_over_the_next_best():
     found = answer_of()
     assert (found.leader, found.verdict.reference) == ("strong", "zero_shot")
     assert found.verdict.ranked == ("strong", "cheap", "zero_shot")
     assert found.lead.mean == pytest.approx((0.2 * 4 + 0.4 + 0.5) / 6)
     assert (found.lead.ahead, found.lead.n) == (6, 6)
+    found = answer_of({key: ROWS[key] for key in ("strong", "cheap")})
+    assert (found.verdict.reference, found.gains, found.groups, found.advice) == ("cheap", {}, None, None)
 
 
-def test_gains_are_those_on_easy_medium_and_hard_datasets():
+def test_gains_are_those_on_easy_medium_and_hard_datasets_and_without_difficulties_there_are_none():
     assert answer_of().groups.trend.r2 < 0, "the line predicts nothing"
     found = answer_of(difficulty=(1, 1.1, 1.2, 1.3, 8, 20))
     assert found.by_difficulty == (("a", "b"), ("c", "d"), ("e", "f"))
@@ -55,6 +57,10 @@ def test_gains_are_those_on_easy_medium_and_hard_datasets():
     assert (found.groups.n_easy, found.groups.n_medium, found.groups.n_hard) == (2, 2, 2)
     assert (found.groups.on_easy, found.groups.on_hard) == pytest.approx((0.2, 0.45))
     assert (found.groups.trend.verdict, found.groups.trend.n) == ("rises", 6)
+    found = answer_of(difficulty=())
+    assert (found.by_difficulty, found.groups, found.places) == (((), (), ()), None, {})
+    assert found.advice.method == "strong"
+    assert found.lead is not None
 
 
 def test_of_equal_methods_the_first_is_advised():
@@ -80,18 +86,6 @@ def test_incomplete_methods_are_left_out():
     assert (alone.leader, alone.lead) == ("zero_shot", None)
     nothing = answer_of(incomplete=tuple(ROWS))
     assert (nothing.leader, nothing.advice, nothing.verdict.ranked) == (None, None, ())
-
-
-def test_without_zero_shot_the_reference_is_the_next_best_and_there_are_no_gains():
-    found = answer_of({key: ROWS[key] for key in ("strong", "cheap")})
-    assert (found.verdict.reference, found.gains, found.groups, found.advice) == ("cheap", {}, None, None)
-
-
-def test_without_difficulties_there_are_no_groups():
-    found = answer_of(difficulty=())
-    assert (found.by_difficulty, found.groups, found.places) == (((), (), ()), None, {})
-    assert found.advice.method == "strong"
-    assert found.lead is not None
 
 
 def test_a_harmonic_mean_is_that_of_each_seed_and_needs_both_splits():

@@ -56,7 +56,7 @@ def parsed(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
 
-def test_numbers_are_those_of_the_board(board):
+def test_numbers_are_those_of_the_board_and_the_best_and_its_ties_are_marked(board):
     table = exported(board)
     ranges = board_verdicts(board)["H"].ranks
     for entry, texts in zip(board.entries, table.texts(), strict=True):
@@ -66,9 +66,6 @@ def test_numbers_are_those_of_the_board(board):
             estimate, score = board.average(entry.key, measure), cells_of(table)[entry.key][measure]
             assert score.mean == percent(estimate.mean)
             assert score.reach == reach_text(estimate.mean, estimate.low, estimate.high) != ""
-
-
-def test_the_best_and_its_ties_are_marked(board):
     marks = {entry: cells["H"].mark for entry, cells in cells_of(exported(board)).items()}
     assert marks[board.entries[0].key] is Mark.BEST
     assert {marks[name] for name in ("coop", "maple", "apex")} == {Mark.BEST, Mark.TIES}

@@ -78,10 +78,6 @@ def test_the_grid_has_most_pairs_among_those_that_half_of_the_entries_have() -> 
     assert (set(found.entries), found.without) == ({"coop", "kgcoop", "maple"}, ("vpt",))
 
 
-def test_entries_that_share_no_cell_are_not_compared() -> None:
-    assert common_of(runs_of("coop", ("dtd",), (1,)), runs_of("vpt", ("eurosat",), (2,))) is None
-
-
 def test_many_seeds_take_no_time() -> None:
     seeds = tuple(range(1, 41))
     found = common_of(*(runs_of(method, DATASETS, seeds[: 10 + 7 * i]) for i, method in enumerate(METHODS)))
@@ -89,8 +85,9 @@ def test_many_seeds_take_no_time() -> None:
     assert shape == (DATASETS, 10, 4), "6 x 10 pairs are more than 3 x 17"
 
 
-def test_two_entries_that_share_a_grid_are_compared_where_no_third_does() -> None:
+def test_two_entries_that_share_a_grid_are_compared_where_no_third_does_and_none_that_share_no_cell() -> None:
     alone = [runs_of("maple", ("food101",)), runs_of("vpt", ("sun397",))]
     found = common_of(runs_of("coop"), runs_of("kgcoop", DATASETS[:2]), *alone)
     assert (found.datasets, found.seeds) == (DATASETS[:2], (1, 2, 3))
     assert (set(found.entries), set(found.without)) == ({"coop", "kgcoop"}, {"maple", "vpt"})
+    assert common_of(runs_of("coop", ("dtd",), (1,)), runs_of("vpt", ("eurosat",), (2,))) is None

@@ -72,10 +72,12 @@ def test_the_two_conventions_by_hand():
     assert board.average("coop", H, HConvention.MEAN_OF_H).mean == pytest.approx((0.18 + 0.5) / 2)
 
 
-def test_coop_sorted_and_coop_share_a_board():
+def test_coop_sorted_and_coop_share_a_board_and_two_precisions_do_not():
     runs = frame(run(dataset="dtd"), run(dataset="imagenet", draw="coop-sorted"))
     assert board_settings(runs) == [B2N]
     assert build_leaderboard(runs, B2N).datasets == ("dtd", "imagenet")
+    rows = frame(run(), run(precision="bf16", seed=2))
+    assert [build_leaderboard(rows, setting).seeds for setting in board_settings(rows)] == [(2,), (1,)]
 
 
 def test_a_cell_is_a_mean_over_seeds_with_a_student_t_interval():
@@ -89,15 +91,12 @@ def test_a_cell_is_a_mean_over_seeds_with_a_student_t_interval():
     assert board.scored("coop", "dtd") == (3, 3)
 
 
-def test_the_average_interval_is_over_seeds():
+def test_the_average_interval_is_over_seeds_and_stays_between_0_and_1():
     scores = {("dtd", 1): 0.6, ("dtd", 2): 0.62, ("eurosat", 1): 0.5, ("eurosat", 2): 0.5}
     board = board_of(*[run(dataset=d, seed=s, scores=equal(a)) for (d, s), a in scores.items()])
     average = board.average("coop", "base")
     assert (average.mean, average.n) == (pytest.approx(0.555), 2)
     assert average.half_width == pytest.approx(12.7062 * 0.00707107 / 2**0.5, abs=1e-5), "seed averages 0.55 and 0.56"
-
-
-def test_an_interval_over_seeds_alone_stays_between_0_and_1():
     board = board_of(*[run(seed=s, scores=equal(a)) for s, a in ((1, 0.5), (2, 0.9))])
     for found in (board.average("coop", "base"), board.score("coop", "dtd", "H")):
         assert (found.low, found.high) == (0.0, 1.0)
@@ -122,22 +121,16 @@ def test_a_missing_seed_is_flagged_and_has_no_rank_and_no_interval():
     assert [row["complete"] for row in board_rows(board)] == [True, False]
 
 
-def test_a_failed_seed_is_listed_with_its_message():
-    board = board_of(
-        *grid(datasets=("dtd",), seeds=(1, 2)), run(seed=3, status="failed", error_message="out of memory")
-    )
-    entry = board.entries[0]
-    assert (entry.n, entry.expected, entry.complete) == (2, 3, False)
-    assert [(cell.seed, cell.error) for cell in board.missing] == [(3, "out of memory")]
-
-
-def test_an_entry_with_only_failed_runs_is_listed_without_numbers():
-    board = board_of(*grid("coop"), *grid("apex", status="failed", error_message="boom"))
-    apex = board.entry("apex")
+def test_a_failed_seed_is_listed_with_its_message_and_an_entry_with_no_other_runs_without_numbers():
+    failed = {"status": "failed", "error_message": "out of memory"}
+    board = board_of(*grid(datasets=("dtd",), seeds=(1, 2)), run(seed=3, **failed), run("apex", **failed))
+    coop, apex = (board.entry(name) for name in ("coop", "apex"))
+    assert (coop.n, coop.expected, coop.complete) == (2, 3, False)
+    assert [(cell.seed, cell.error) for cell in coop.missing] == [(3, "out of memory")]
     assert (apex.n, board.average("apex", H), apex.cost) == (0, None, None)
 
 
-def test_zero_shot_joins_every_board_as_baseline():
+def test_zero_shot_joins_every_board_as_baseline_and_alone_has_its_own():
     rows = frame(
         *grid("coop", shots=16),
         *grid("coop", shots=4),
@@ -153,6 +146,9 @@ def test_zero_shot_joins_every_board_as_baseline():
         assert gains_of(board, "coop", "dtd") == pytest.approx(
             {"base": 0.1, "new": -0.1, "H": 0.8 * 2 * 0.6 / 1.4 - 0.7}
         )
+    (alone,) = board_settings(rows[rows["method"] == "zero_shot"])
+    assert alone.shots == 0
+    assert build_leaderboard(rows[rows["method"] == "zero_shot"], alone).entries[0].complete
 
 
 def test_averages_of_a_transfer_board_leave_out_the_source():
@@ -180,21 +176,12 @@ def test_averages_of_a_transfer_board_leave_out_the_source():
     assert board.array.stored == {("dtd", "all"): "dtd", ("eurosat", "all"): "eurosat"}
 
 
-def test_zero_shot_alone_has_a_board():
-    rows = frame(*grid("zero_shot", seeds=(0,), shots=0))
-    assert [setting.shots for setting in board_settings(rows)] == [0]
-    assert build_leaderboard(rows, board_settings(rows)[0]).entries[0].complete
-
-
-def test_runs_on_an_older_task_are_excluded_and_listed():
+def test_runs_on_an_older_task_and_zero_shot_on_another_test_list_are_excluded_and_listed():
     newer = run("apex", run_id="new", task_fingerprint="bbbb", day=1)
     board = board_of(run(run_id="old", task_fingerprint="aaaa"), newer)
     assert [(aside.run_id, aside.entry) for aside in board.excluded] == [("old", "coop")]
     assert "task aaaa" in board.excluded[0].reason
     assert board.entry("coop").n == 0
-
-
-def test_zero_shot_on_another_test_list_is_no_baseline():
     board = board_of(run("zero_shot", shots=0, seed=0, n=50), run(day=1))
     assert [aside.entry for aside in board.excluded] == ["zero_shot"]
     assert "50 test images" in board.excluded[0].reason
@@ -207,11 +194,6 @@ def test_few_shot_boards_are_ordered_by_accuracy():
     board = build_leaderboard(frame(*runs), setting)
     assert board.measures == ("all",)
     assert [entry.key for entry in board.entries] == ["b", "a"]
-
-
-def test_boards_of_two_precisions_do_not_mix():
-    rows = frame(run(), run(precision="bf16", seed=2))
-    assert [build_leaderboard(rows, setting).seeds for setting in board_settings(rows)] == [(2,), (1,)]
 
 
 PROMPTS = [json.dumps({"n_ctx": n, "init": "a photo of a"}) for n in (4, 16)]
@@ -304,7 +286,11 @@ def test_the_optimism_is_the_mean_over_runs_and_missing_if_one_did_not_record_it
     assert entry.optimism == pytest.approx(optimism)
 
 
-def test_the_cost_of_selection_is_known_only_if_every_run_recorded_it():
+def test_added_memory_and_the_cost_of_selection_are_known_only_if_every_run_recorded_them():
+    """Earlier releases did not."""
+    older, newer = run("coop", "dtd", 1, added_memory_bytes=None), run("coop", "dtd", 2, added_memory_bytes=5)
+    assert board_of(newer).entries[0].cost.added_memory_bytes == 5
+    assert board_of(older, newer).entries[0].cost.added_memory_bytes is None
     known = grid("gda", fits=0, candidate_evaluations=12, tuning_seconds=0.5)
     (entry,) = board_of(*known).entries
     assert (entry.cost.fits, entry.cost.candidate_evaluations, entry.cost.tuning_seconds) == (0, 12, 0.5)
@@ -325,10 +311,3 @@ def test_of_repeated_runs_the_newest_of_the_boards_draw_counts():
         "old": "repeats run new",
         "other draw": "repeats run new",
     }
-
-
-def test_added_memory_is_known_only_if_every_run_measured_it():
-    """Earlier releases did not."""
-    older, newer = run("coop", "dtd", 1, added_memory_bytes=None), run("coop", "dtd", 2, added_memory_bytes=5)
-    assert board_of(newer).entries[0].cost.added_memory_bytes == 5
-    assert board_of(older, newer).entries[0].cost.added_memory_bytes is None

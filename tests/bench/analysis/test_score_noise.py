@@ -205,13 +205,10 @@ def test_differences_on_a_dataset_are_shrunk_and_have_half_an_image_more_on_each
             assert (test.mean, test.standard_error, test.df) == pytest.approx((mean, error, freedom), rel=1e-9), (a, b)
 
 
-def test_other_images_and_missing_predictions_leave_no_test(array):
+def test_other_images_missing_predictions_and_some_datasets_with_a_single_seed_leave_no_test(array):
     found = differences(array, [("low", "other"), ("low", "bare"), ("later", "other")], "base")
     assert [(test.p, test.standard_error) for test in found.values()] == [(None, None)] * 3
     assert differences_on_datasets(array, "low", "other", "base", DATASETS, added=0.0) == {}
-
-
-def test_some_datasets_with_a_single_seed_leave_no_test(array):
     row = array.rows["short"]
     values = {split: array.values[split].copy() for split in SPLITS}
     for split in SPLITS:

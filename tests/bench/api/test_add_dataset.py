@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from own_folders import class_folders
 
 from bench import UsageError, add_dataset, plan, run
 from bench.results import fresh_store
@@ -16,11 +16,16 @@ from datasets_registry import DATASETS, BenchError, DataError, RegistrationError
 @pytest.fixture
 def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ETL_BENCH_DATASETS", str(tmp_path / "toml"))
-    for label, colour in (("house_sparrow", 40), ("robin", 200)):
-        (tmp_path / "birds" / label).mkdir(parents=True)
-        for i in range(12):
-            Image.new("RGB", (20, 20), (colour, i, 0)).save(tmp_path / "birds" / label / f"{i}.png")
-    return tmp_path / "birds"
+    return class_folders(tmp_path / "birds", ("house_sparrow", "robin"))
+
+
+@pytest.fixture
+def usual_folders(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The working folder and that of the user, in place of one that the environment names."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ETL_BENCH_DATASETS")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
 
 
 @pytest.fixture(autouse=True)
@@ -53,14 +58,9 @@ def test_a_dataset_is_brought_up_to_date_and_replaced_only_on_request(images: Pa
     assert get_dataset("py_birds").template == "a photo of a {}."
 
 
+@pytest.mark.usefixtures("usual_folders")
 @pytest.mark.parametrize("user", [False, True])
-def test_a_dataset_is_brought_up_to_date_where_its_file_is(
-    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: bool
-):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ETL_BENCH_DATASETS")
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+def test_a_dataset_is_brought_up_to_date_where_its_file_is(images: Path, tmp_path: Path, user: bool):
     first = add_dataset("py_birds", images, user=user)
     for again in (False, True):
         added = add_dataset("py_birds", images, user=again)
@@ -68,11 +68,8 @@ def test_a_dataset_is_brought_up_to_date_where_its_file_is(
     assert len([*tmp_path.rglob("py_birds.toml")]) == 1
 
 
-def test_force_replaces_no_dataset_of_another_folder(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ETL_BENCH_DATASETS")
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+@pytest.mark.usefixtures("usual_folders")
+def test_force_replaces_no_dataset_of_another_folder(images: Path, tmp_path: Path):
     first = add_dataset("py_birds", images, user=True)
     before = first.file.read_bytes()
     shutil.copytree(images, tmp_path / "others")
@@ -82,6 +79,11 @@ def test_force_replaces_no_dataset_of_another_folder(images: Path, tmp_path: Pat
 
 
 def test_wrong_options_are_refused_and_nothing_is_written(images: Path):
+    for empty in ("", " "):
+        with pytest.raises(UsageError, match="folder or a table"):
+            add_dataset("py_birds", empty)
+        with pytest.raises(UsageError, match="--title '.?' is empty. Leave"):
+            add_dataset("py_birds", images, title=empty)
     with pytest.raises(UsageError, match="--column names=... is unknown."):
         add_dataset("py_birds", images, columns={"names": "x"})
     with pytest.raises(UsageError, match="--split 'thirds' is unknown.*given"):
@@ -94,29 +96,14 @@ def test_wrong_options_are_refused_and_nothing_is_written(images: Path):
     assert "py_birds" not in DATASETS
 
 
-def test_a_table_takes_its_columns(images: Path):
-    rows = [f"{path.parent.name}/{path.name},{path.parent.name}" for path in sorted(images.rglob("*.png"))]
-    table = images.parent / "list.csv"
-    table.write_text("\n".join(["where,what", *rows]))
-    added = add_dataset("py_birds", table, root=str(images), columns={"path": "where", "label": "what"}, split="even")
-    assert added.facts()["images"] == 24
-
-
-def test_empty_texts_are_refused(images: Path):
-    for given in ("", " "):
-        with pytest.raises(UsageError, match="folder or a table"):
-            add_dataset("py_birds", given)
-        with pytest.raises(UsageError, match="--title '.?' is empty. Leave"):
-            add_dataset("py_birds", images, title=given)
-
-
-def test_groups_of_a_table_reach_the_frame_of_runs(images: Path, tmp_path: Path):
+def test_columns_of_a_table_are_named_and_its_groups_reach_the_frame_of_runs(images: Path, tmp_path: Path):
     paths = sorted(images.rglob("*.png"))
     rows = [f"{path.relative_to(images)},{path.parent.name},p{place // 2}" for place, path in enumerate(paths)]
     table = images.parent / "list.csv"
-    table.write_text("\n".join(["path,label,patient", *rows]))
-    added = add_dataset("py_birds", table, root=str(images), columns={"group": "patient"}, split="even")
-    assert added.facts()["groups"] == 12
+    table.write_text("\n".join(["where,what,patient", *rows]))
+    columns = {"path": "where", "label": "what", "group": "patient"}
+    added = add_dataset("py_birds", table, root=str(images), columns=columns, split="even")
+    assert (added.facts()["images"], added.facts()["groups"]) == (24, 12)
     backbone, runs = "ViT-tiny.random", tmp_path / "runs"
     cache = tmp_path / "cache"
     run(["zero_shot"], ["py_birds"], backbones=[backbone], protocol="few-shot", runs=runs, cache=cache, jobs=0)

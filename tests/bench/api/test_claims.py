@@ -60,8 +60,3 @@ def test_own_claims_and_groups_are_taken(folder: Path, tmp_path: Path):
     assert str(found.verdict) == "not tested" or found.datasets == ("d2", "d3")
     with pytest.raises(UsageError, match="read as TOML"):
         claims(folder, file=tmp_path / "none.toml")
-
-
-def test_a_folder_without_runs_is_refused(tmp_path: Path):
-    with pytest.raises(UsageError, match="There are no runs"):
-        claims(tmp_path)

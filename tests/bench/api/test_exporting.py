@@ -62,15 +62,9 @@ def test_a_figure_has_the_chosen_methods_in_their_order_and_says_what_it_lacks(k
     assert "var(" not in out.read_text("utf-8"), "colours of the light page"
 
 
-def test_the_figure_of_shots_has_a_panel_for_the_mean_and_every_dataset(many_shots, tmp_path, etl):
-    out = tmp_path / "shots.svg"
-    code, line, error = etl("export", "--runs", str(many_shots), "--figure", "shots", "--out", str(out))
-    assert code == 0, error
-    assert "4 and 16 shots" in line
-    assert {"Mean H", "a", "CoOp"} <= set(texts(out))
-
-
-def test_a_method_with_one_number_of_shots_is_a_mark_and_the_line_says_what_it_lacks(many_shots, tmp_path, etl):
+def test_the_figure_of_shots_has_a_panel_for_the_mean_and_each_dataset_and_marks_for_single_numbers(
+    many_shots, tmp_path, etl
+):
     runs, out = tmp_path / "runs", tmp_path / "shots.svg"
     shutil.copytree(many_shots, runs)
     make_world(runs, {"maple": {"a": {"base": 0.8, "new": 0.6}}}, shots=4)
@@ -79,6 +73,8 @@ def test_a_method_with_one_number_of_shots_is_a_mark_and_the_line_says_what_it_l
     code, line, error = etl(*given)
     assert code == 0, error
     assert "4 methods" in line
+    assert "4 and 16 shots" in line
+    assert {"Mean H", "a", "CoOp"} <= set(texts(out))
     assert "MaPLe with 16 shots" in line
     assert "VPT with 4 shots" in line
     assert "CoOp with" not in line

@@ -107,7 +107,8 @@ def test_a_card_lists_settings_of_exactly_the_protocols_that_a_sweep_accepts(
 
 
 @for_each("name", list(METHODS))
-def test_a_card_names_a_comparison_that_exists(name: str) -> None:
+def test_a_card_speaks_of_its_paper_and_names_a_comparison_that_exists(name: str) -> None:
+    assert len(facts_of(METHODS.get(name)).notes) > 70, "its module says too little"
     parity = str(unmeasured_card(name)["parity"])
     if name in parity_record():
         assert parity.startswith("equal to the official")
@@ -142,12 +143,6 @@ def test_the_card_of_a_plug_in_claims_no_test_and_no_protocol_that_is_refused() 
     assert card["parity"] == UNCOMPARED
     assert card["protocols"] == ["few-shot"]
     assert [key for key in card if key.startswith("recipe for")] == ["recipe for few-shot"]
-
-
-def test_every_card_speaks_of_paper_and_official_file() -> None:
-    for name in METHODS:
-        notes = facts_of(METHODS.get(name)).notes
-        assert len(notes) > 70, f"{name}: its module says too little"
 
 
 def test_a_backbone_that_the_method_cannot_use_is_refused() -> None:

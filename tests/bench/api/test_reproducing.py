@@ -91,19 +91,19 @@ def test_a_table_has_a_sweep_for_each_of_its_settings(tmp_path: Path, capsys: py
     assert files == [2, 22]
 
 
-def test_real_data_that_is_missing_is_left_out_and_the_printed_table_is_shown(tmp_path: Path) -> None:
-    options = {"on": None, "datasets": ["eurosat"], "backbones": "ViT-tiny.random"}
+def test_real_data_that_is_missing_is_left_out_and_the_printed_table_is_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = {"on": None, "datasets": ["eurosat"], "backbones": "ViT-tiny.random", "progress": "plain"}
     found = reproduced("table-2", tmp_path, **options)
     assert found.exit_code == 3
     assert "eurosat" in found.left_out[0]
     apex = next(row for row in found.rows if (row.method, row.dataset) == ("APEX", "eurosat"))
     assert (apex.cells["new"].printed, apex.cells["new"].ours) == ("79.89", None)
-
-
-def test_runs_without_data_are_counted_as_runs_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    reproduced("table-16", tmp_path, on=None, datasets=["eurosat"], backbones="ViT-tiny.random", progress="plain")
+    capsys.readouterr()
+    reproduced("table-16", tmp_path, **options)
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("with ")]
-    assert [re.search(r": (\d+) runs?, 0 done", line)[1] for line in lines] == ["1", "0"]
+    assert [re.search(r": (\d+) runs?, 0 done", line)[1] for line in lines] == ["1", "0"], "runs to do"
 
 
 def test_ours_stands_beside_the_printed_number_of_its_recipe_and_settings(tmp_path: Path) -> None:
@@ -193,12 +193,9 @@ def test_the_best_of_ours_and_of_the_printed_numbers_is_marked_on_each_dataset()
     lines = list(table_texts(rows))
     assert [one["base"] for one in lines] == ["71.00* ± 1.00\n70.1", "71.00* ± 1.00\n72.4*", None]
     assert [one["new"] for one in lines] == ["70.1", "72.4*", None]
-
-
-def test_oracles_are_not_the_best() -> None:
     cells = TableCell("70.1", 71), TableCell("72.4", 72), TableCell("90.1", 80, ranked=False)
     texts = [one["eurosat"] for one in table_texts([line(str(place), new=cell) for place, cell in enumerate(cells)])]
-    assert texts == ["71.00\n70.1", "72.00*\n72.4*", "80.00\n90.1"]
+    assert texts == ["71.00\n70.1", "72.00*\n72.4*", "80.00\n90.1"], "an oracle is not the best"
 
 
 def test_the_average_is_last_whatever_the_rows_before_it_have() -> None:
@@ -266,17 +263,11 @@ datasets = ["dtd", "stanford_cars"]
 """
 
 
-@pytest.fixture
-def mine(tmp_path: Path) -> str:
-    paper = tmp_path / "mine.toml"
-    paper.write_text(TWO_TABLES)
-    return str(paper)
-
-
 def test_each_table_names_the_data_that_it_lacks_and_one_line_says_where_it_comes_from(
-    mine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = reproduce_paper(mine, runs=tmp_path / "runs", progress="plain")
+    (tmp_path / "mine.toml").write_text(TWO_TABLES)
+    found = reproduce_paper(str(tmp_path / "mine.toml"), runs=tmp_path / "runs", progress="plain")
     lacking = [[name in " ".join(one.left_out) for name in ("eurosat", "dtd", "stanford_cars")] for one in found]
     assert lacking == [[True, False, False], [False, True, True]]
     assert [len(one.left_out) for one in found] == [1, 1]

@@ -21,6 +21,7 @@ from bench import (
     RunContext,
     UsageError,
     build_report,
+    claims,
     compare,
     difficulty,
     leaderboard,
@@ -48,19 +49,14 @@ def results(folder: Path) -> Results:
     return run(["zero_shot", "clip_adapter"], ["spectrum_basic"], settings=settings, runs=folder, **GRID)
 
 
-def test_a_sweep_gives_its_results(results: Results):
-    assert len(results) == 3
+def test_a_sweep_gives_its_results_and_loading_gives_all(results: Results, folder: Path):
+    assert len(run("zero_shot", "spectrum_basic", runs=folder, **GRID)) == 1
+    assert len(load_results(folder)) == len(results) == 3
     assert results.failed == []
     frame = results.to_frame()
     assert set(frame["method"]) == {"zero_shot", "clip_adapter"}
     assert frame["accuracy"].between(0, 1).all()
     assert repr(results).startswith("Results(3 runs in ")
-
-
-def test_results_are_those_of_the_call_and_loading_gives_all(results: Results, folder: Path):
-    first = run("zero_shot", "spectrum_basic", runs=folder, **GRID)
-    assert len(first) == 1
-    assert len(load_results(folder)) == len(results) == 3
 
 
 def test_the_leaderboard_is_that_of_the_command(results: Results, folder: Path, etl):
@@ -143,6 +139,7 @@ def test_the_frame_is_short_unless_all_columns_are_wanted(results: Results):
         middle = (p + z * z / (2 * n)) / (1 + z * z / n)
         half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
         assert (row.low, row.high) == pytest.approx((middle - half, middle + half), abs=1e-6)
+    assert set(results.difficulty()["dataset"]) == set(difficulty(results.folder)["dataset"]) == {"spectrum_basic"}
     digest = "data_fingerprint"
     assert digest not in results.difficulty()
     assert digest in difficulty(results.folder, all_columns=True)
@@ -206,10 +203,6 @@ def test_notebooks_show_tables_with_escaped_text(results: Results):
     assert results.compare("clip_adapter", "zero_shot")._repr_html_().startswith("<table>")
 
 
-def test_difficulty_has_a_row_per_dataset_and_measure(results: Results, folder: Path):
-    assert set(results.difficulty()["dataset"]) == set(difficulty(folder)["dataset"]) == {"spectrum_basic"}
-
-
 def test_a_report_is_a_folder_or_one_file(results: Results, tmp_path: Path):
     assert results.report(tmp_path / "site", images=False) == tmp_path / "site" / "index.html"
     assert [path.name for path in (tmp_path / "site").iterdir()] == ["index.html"]
@@ -217,22 +210,13 @@ def test_a_report_is_a_folder_or_one_file(results: Results, tmp_path: Path):
     assert [path.name for path in tmp_path.iterdir() if path.name != "site"] == ["one.html"]
 
 
-def test_a_plan_runs_nothing(tmp_path: Path):
-    planned = plan("coop", "spectrum_basic", shots=[1, 2], seeds=1, runs=tmp_path / "none")
-    assert [spec.shots for spec in planned.pending] == [1, 2]
-    assert not (tmp_path / "none").exists()
-
-
 @pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"methods": "coop", "datasets": "dtd", "n_shots": 1}, "'n_shots' is not an option"),
-        ({"methods": "coop", "datasets": "dtd", "protocol": "x"}, "--protocol 'x' is unknown"),
-    ],
+    ("argument", "message"),
+    [({"n_shots": 1}, "'n_shots' is not an option"), ({"protocol": "x"}, "--protocol 'x' is unknown")],
 )
-def test_a_wrong_argument_is_one_line(arguments: dict, message: str, tmp_path: Path):
+def test_a_wrong_argument_is_one_line(argument: dict, message: str, tmp_path: Path):
     with pytest.raises(UsageError, match=message):
-        run(**arguments, runs=tmp_path)
+        run("coop", "dtd", **argument, runs=tmp_path)
 
 
 def test_failed_runs_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -242,8 +226,11 @@ def test_failed_runs_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert len(results) == 1
 
 
-def test_no_runs_is_one_line(tmp_path: Path):
-    for read in (load_results, difficulty, leaderboard):
+def test_a_plan_runs_nothing_and_no_runs_is_one_line(tmp_path: Path):
+    planned = plan("coop", "spectrum_basic", shots=[1, 2], seeds=1, runs=tmp_path / "none")
+    assert [spec.shots for spec in planned.pending] == [1, 2]
+    assert not (tmp_path / "none").exists()
+    for read in (load_results, difficulty, leaderboard, claims):
         with pytest.raises(UsageError, match="runs with `etl-bench run`"):
             read(tmp_path / "none")
     assert Results(tmp_path / "none").folder == tmp_path / "none"

@@ -61,10 +61,6 @@ def runs(stored: Path, tmp_path: Path) -> Path:
 # --- start ------------------------------------------------------------------------------------------------------------
 
 
-def test_version(etl):
-    assert etl("--version") == (0, f"etl-bench {bench.__version__}\n", "")
-
-
 @pytest.mark.parametrize(
     ("folder", "advice"),
     [("project", r"Rename \S+bench_sibling_x, or start Python in a folder"), ("site-packages", "Uninstall .* fresh")],
@@ -101,13 +97,21 @@ def test_a_run_writes_shards_and_database_and_a_second_one_does_nothing(etl, tmp
     assert err.endswith("do; nothing to do\n")
 
 
-def test_stored_runs_are_listed(etl, runs: Path):
+def test_stored_runs_are_listed_and_sql_is_answered_as_table_and_json(etl, runs: Path):
     found = json.loads(etl("runs", "list", "--json")[1])
     table = etl("runs")[1]
     assert len(found) == 3
     assert all(run["run_id"] in table for run in found)
     where = json.loads(etl("runs", "list", "--where", "seed = 1", "--json")[1])
     assert {run["seed"] for run in where} == {1}
+    code, out, _ = etl("runs", "sql", "select method, seed, error_message from runs order by seed")
+    assert code == 0
+    assert re.search(r"method +seed +error message", out)
+    _, out, _ = etl("runs", "sql", "select seed, error_message, created_at from runs order by seed", "--json")
+    assert json.loads(out)[0] == {"seed": 0, "error_message": None, "created_at": "2026-01-02T03:04:05"}
+    code, out, _ = etl("runs", "sql", "select * from runs order by seed limit 2")
+    lines = out.splitlines()
+    assert (code, sum(line.startswith("method  ") for line in lines)) == (0, 2), "one line per column"
 
 
 def test_one_more_seed_runs_only_that_seed(etl, runs: Path):
@@ -128,6 +132,9 @@ def test_failures_are_listed_and_tried_again(etl, monkeypatch):
     assert re.search(r"failed  coop on eurosat.*loss became", err)
     assert re.search(r"1 failed; `etl-bench runs show RUN --runs \S+` has the trace: [0-9a-f]{16}\n", err)
     assert err.count("loss became") == 1, "reported once"
+    found = json.loads(etl(*RUN, *FAKE, "--json")[1])
+    assert (found["planned"], found["done_before"], found["finished"]) == (3, 2, 1)
+    assert found["failed"][0]["message"].startswith("loss became nan")
 
     code, _, err = etl(*RUN, *FAKE, "--rerun", "missing")
     assert (code, "nothing to do" in err, "loss became nan" in err, "failed before: " in err) == (1, True, True, True)
@@ -148,23 +155,16 @@ def test_a_dry_run_writes_nothing(etl, tmp_path: Path):
     assert len({row["run_id"] for row in json.loads(out)}) == 3
 
 
-def test_the_outcome_as_json(etl, monkeypatch):
-    monkeypatch.setenv("FAKE_RUNNER", json.dumps({"fail": ["seed 2"]}))
-    _, out, _ = etl(*RUN, *FAKE, "--json")
-    found = json.loads(out)
-    assert (found["planned"], found["done_before"], found["finished"]) == (3, 0, 3)
-    assert found["failed"][0]["message"].startswith("loss became nan")
-
-
 def test_what_a_pattern_cannot_run_is_left_out_and_said(etl):
     code, _, err = etl("run", "-m", "vp*,coop", "-d", "eurosat", "-b", "RN50.random", "--shots", "2", *FAKE)
     assert code == 0
     assert "RN50.random, vpt_text_adapter on RN50.random" in err
 
 
-def test_debug_shows_the_trace(etl):
+def test_debug_shows_the_trace_and_the_version_is_that_of_the_package(etl):
     with pytest.raises(UnknownNameError):
         etl("methods", "copo", "--debug")
+    assert etl("--version") == (0, f"etl-bench {bench.__version__}\n", "")
 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_done(etl, monkeypatch, tmp_path: Path):
@@ -255,17 +255,6 @@ def test_a_failed_run_is_shown_with_its_trace(etl, tmp_path: Path, monkeypatch):
     assert "trace" in out
 
 
-def test_sql_is_answered_as_table_and_json(etl, runs: Path):
-    code, out, _ = etl("runs", "sql", "select method, seed, error_message from runs order by seed")
-    assert code == 0
-    assert re.search(r"method +seed +error message", out)
-    _, out, _ = etl("runs", "sql", "select seed, error_message, created_at from runs order by seed", "--json")
-    assert json.loads(out)[0] == {"seed": 0, "error_message": None, "created_at": "2026-01-02T03:04:05"}
-    code, out, _ = etl("runs", "sql", "select * from runs order by seed limit 2")
-    lines = out.splitlines()
-    assert (code, sum(line.startswith("method  ") for line in lines)) == (0, 2), "one line per column"
-
-
 def test_the_database_is_built_anew(etl, runs: Path):
     (runs / "results.duckdb").write_text("no database")
     code, _, err = etl("runs", "sql", "select 1")
@@ -289,14 +278,6 @@ def test_the_catalogues_are_listed_and_a_method_shows_its_settings(etl):
     assert "recipe for few-shot" in out
 
 
-def test_a_dataset_shows_what_is_on_disk(etl):
-    _, out, _ = etl("datasets", "eurosat", "--json")
-    found = json.loads(out)
-    assert (found["train_images"], found["test_images"], found["class_names"][0]) == (12, 8, "class 0")
-    code, _, err = etl("datasets", "dtd")
-    assert (code, err.startswith("error: ")) == (2, True)
-
-
 def test_a_card_of_a_dataset_of_ones_own_file_needs_no_data_folder(etl, monkeypatch):
     monkeypatch.delenv("ETL_BENCH_DATA", raising=False)
     reader = CoopReader("my_shapes", "shapes", "split.json", "images", "", "")
@@ -308,26 +289,20 @@ def test_a_card_of_a_dataset_of_ones_own_file_needs_no_data_folder(etl, monkeypa
     assert (code, err.startswith("error: ")) == (2, True)
 
 
-def test_the_doctor_names_what_could_not_be_loaded(etl, monkeypatch):
-    monkeypatch.setitem(DATASETS.unavailable, "my_shapes", "my_shapes.py, line 3 is wrong")
-    code, out, _ = etl("doctor", "--json")
-    assert code == 1
-    (wrong,) = [row for row in json.loads(out) if not row["fine"]]
-    assert (wrong["what"], wrong["detail"]) == ("datasets", "my_shapes: my_shapes.py, line 3 is wrong")
-
-
-def test_the_doctor_finds_what_is_wrong(etl, stored: Path, tmp_path: Path):
+def test_the_doctor_finds_what_is_wrong(etl, stored: Path, tmp_path: Path, monkeypatch):
     code, out, _ = etl("doctor")
     assert code == 0
     assert re.search("database +yes +none yet; 0", out)
     shutil.copytree(stored, tmp_path / "runs")
     assert re.search(r"database +yes +3 of 3", etl("doctor")[1])
     (tmp_path / "runs" / "results.duckdb").write_text("no database")
+    monkeypatch.setitem(DATASETS.unavailable, "my_shapes", "my_shapes.py, line 3 is wrong")
     code, out, _ = etl("doctor", "--data-root", "nowhere", "--json")
     assert code == 1
     wrong = {row["what"]: row["detail"] for row in json.loads(out) if not row["fine"]}
-    assert set(wrong) == {"data root", "database"}
+    assert set(wrong) == {"data root", "database", "datasets"}
     assert wrong["data root"] == "nowhere is not a folder"
+    assert wrong["datasets"] == "my_shapes: my_shapes.py, line 3 is wrong"
 
 
 # --- texts ------------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from own_folders import class_folders
 from places import ROOT
 from small_datasets import write_dataset
 
@@ -24,6 +24,7 @@ from datasets_registry import DATASETS, DatasetSource
 from datasets_registry._custom.dataset import read_custom_dataset
 
 Etl = Callable[..., tuple[int, str, str]]
+THREE = ("crow", "gull", "jay")
 
 
 @pytest.fixture
@@ -42,7 +43,10 @@ def test_the_bare_command_lists_and_a_name_is_shown(etl: Etl, tmp_path: Path) ->
     assert etl("datasets") == etl("datasets", "list")
     assert etl("datasets", "--json") == etl("datasets", "list", "--json")
     shown = etl("datasets", "show", "eurosat", "--data-root", str(tmp_path), "--json")
-    assert json.loads(shown[1])["train_images"] == 12
+    found = json.loads(shown[1])
+    assert (found["train_images"], found["test_images"], found["class_names"][0]) == (12, 8, "class 0")
+    code, _, err = etl("datasets", "dtd", "--data-root", str(tmp_path))
+    assert (code, err.startswith("error: ")) == (2, True)
     assert etl("datasets", "eurosat", "--data-root", str(tmp_path), "--json") == shown
     assert etl("datasets", "--data-root", str(tmp_path), "--json", "eurosat") == shown
 
@@ -69,14 +73,6 @@ def test_without_a_data_folder_the_published_facts_are_shown(etl: Etl) -> None:
 # --- add --------------------------------------------------------------------------------------------------------------
 
 
-def draw_tree(root: Path, classes: tuple[str, ...] = ("crow", "gull", "jay"), n: int = 12) -> Path:
-    for label, name in enumerate(classes):
-        (root / name).mkdir(parents=True)
-        for i in range(n):
-            Image.new("RGB", (8, 8), (label * 80, i * 20, 90)).save(root / name / f"{i}.png")
-    return root
-
-
 @pytest.fixture
 def own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("ETL_BENCH_DATASETS", str(tmp_path / "own"))
@@ -84,15 +80,15 @@ def own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def test_add_says_what_it_found_and_what_comes_next(etl: Etl, own: Path, tmp_path: Path) -> None:
-    draw_tree(tmp_path / "birds")
-    code, out, err = etl("datasets", "add", "birds", "--images", "birds", "--json")
+    class_folders(tmp_path / "birds", THREE)
+    code, out, err = etl("datasets", "add", "birds", "--images", "birds", "--split", "even", "--json")
     assert code == 0
     facts = json.loads(out)
     assert facts["file"] == str(own / "birds.toml")
     assert facts["train_images"] + facts["validation_images"] + facts["test_images"] == 36
     assert re.search(r"recommend birds -b ViT-B-16.openai --shots \d+$", err, re.MULTILINE)
-    draw_tree(tmp_path / "uneven")
-    for path in sorted((tmp_path / "uneven" / "crow").iterdir())[3:]:
+    class_folders(tmp_path / "uneven", THREE)
+    for path in sorted((tmp_path / "uneven" / "crow").iterdir())[4:]:
         path.unlink()
     err = etl("datasets", "add", "uneven", "--images", "uneven")[2]
     assert re.search(r"--shots [48] --allow-fewer$", err, re.MULTILINE), "others are not limited"
@@ -103,7 +99,7 @@ def test_add_says_what_it_found_and_what_comes_next(etl: Etl, own: Path, tmp_pat
 def test_a_group_column_is_counted_shown_and_checked(
     etl: Etl, own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paths = sorted(draw_tree(tmp_path / "birds").rglob("*.png"))
+    paths = sorted(class_folders(tmp_path / "birds", THREE).rglob("*.png"))
     rows = [f"{path},{path.parent.name},{'' if i == 0 else f'p{i // 2}'}" for i, path in enumerate(paths)]
     (tmp_path / "list.csv").write_text("\n".join(["path,label,patient", *rows]))
     add = ("datasets", "add", "mine", "--images", "list.csv", "--force")
@@ -119,7 +115,7 @@ def test_a_group_column_is_counted_shown_and_checked(
 
 
 def test_add_lists_bad_files_as_a_table_and_leaves_them_out_if_told(etl: Etl, own: Path, tmp_path: Path) -> None:
-    draw_tree(tmp_path / "birds")
+    class_folders(tmp_path / "birds", THREE)
     (tmp_path / "birds" / "crow" / "empty.jpg").write_bytes(b"")
     (tmp_path / "birds" / "jay" / "link.jpg").symlink_to("nowhere.jpg")
     code, out, err = etl("datasets", "add", "birds", "--images", "birds")
@@ -310,7 +306,7 @@ def test_the_readmes_command_and_the_tutorials_file_work_as_printed(etl: Etl, ow
     assert command
     assert written
     assert len(written[1].splitlines()) == 5
-    draw_tree(tmp_path / "birds", ("crow", "gull"))
+    class_folders(tmp_path / "birds")
     code, _, err = etl(*shlex.split(command[1]))
     assert code == 0, err
     (own / "by_hand.toml").write_text(written[1])

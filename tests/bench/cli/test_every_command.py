@@ -28,13 +28,15 @@ OPTIONS = [
 VALUES = [one for one in OPTIONS if not one[2].is_flag]
 
 
-def test_help_lists_the_commands_in_their_panels(etl: Any) -> None:
+def test_help_lists_the_commands_in_their_panels_and_has_brackets_as_they_were_written(etl: Any) -> None:
     code, out, _ = etl("--help")
     assert code == 0
     names = [name for panel in PANELS.values() for name in panel]
     places = [out.index(f"─ {panel} ─") for panel in PANELS]
     assert places == sorted(places)
     assert re.findall(r"^│ (\S+)", out[places[0] :], flags=re.M) == names
+    _, out, _ = etl("compare", "--help")
+    assert "'coop [n_ctx=4]'" in " ".join(out.replace("│", " ").split())
 
 
 def test_every_group_of_commands_lists_what_it_has() -> None:
@@ -45,11 +47,6 @@ def test_every_group_of_commands_lists_what_it_has() -> None:
         below = {f"{name} {word}": command for word, command in one.commands.items() if hasattr(command, "commands")}
         waiting |= below
         assert name in ("etl-bench", "etl-bench board") or one.invoke_without_command or "list" in one.commands, name
-
-
-def test_help_has_brackets_as_they_were_written(etl: Any) -> None:
-    _, out, _ = etl("compare", "--help")
-    assert "'coop [n_ctx=4]'" in " ".join(out.replace("│", " ").split())
 
 
 def paragraphs(text: str) -> Iterator[list[str]]:
@@ -97,12 +94,7 @@ def test_an_empty_text_is_refused(place: str, command: Any, option: Any) -> None
             parse(command, [option.opts[-1], text])
 
 
-def test_both_forms_of_a_switch_contradict_each_other(etl: Any) -> None:
-    code, _, err = etl("report", "--images", "--no-images")
-    assert (code, "--images/--no-images is given twice" in err) == (2, True)
-
-
-def test_repeated_lists_of_numbers_are_joined_and_the_result_is_named(etl: Any) -> None:
+def test_repeated_lists_are_joined_and_named_and_both_forms_of_a_switch_contradict_each_other(etl: Any) -> None:
     code, out, err = etl(
         "run", "-m", "coop", "-m", "coop", "-d", "spectrum_basic", "--shots", "4", "--shots", "8", "--seeds", "1",
         "--seeds", "3", "--print-toml",
@@ -112,3 +104,5 @@ def test_repeated_lists_of_numbers_are_joined_and_the_result_is_named(etl: Any) 
     assert "seeds = [1, 3]" in out
     assert "note: --shots 4 --shots 8" in err
     assert "--methods coop is given" in err
+    code, _, err = etl("report", "--images", "--no-images")
+    assert (code, "--images/--no-images is given twice" in err) == (2, True)

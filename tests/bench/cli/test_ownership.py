@@ -97,25 +97,17 @@ def test_a_file_of_the_user_is_kept(command: str, name: str, place: Path, etl: A
 
 
 @pytest.mark.parametrize("command", FOLDERS.values())
-def test_a_folder_of_the_user_is_kept(command: str, place: Path, etl: Any) -> None:
+def test_a_folder_of_the_user_and_a_file_in_its_place_are_kept(command: str, place: Path, etl: Any) -> None:
     shutil.rmtree(place / "in-use", ignore_errors=True)
-    for name in ("index.html", "runs/shards/aa/x.json", "photo.png"):
-        (place / "in-use" / name).parent.mkdir(parents=True, exist_ok=True)
-        (place / "in-use" / name).write_text("mine\n")
+    for name in ("in-use/index.html", "in-use/runs/shards/aa/x.json", "in-use/photo.png", "mine.txt"):
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_text("mine\n")
     before = snapshot(place)
-    code, _, err = etl(*shlex.split(command.format("in-use")))
-    assert (code, snapshot(place)) == (2, before)
-    assert "in-use" in err
-    assert err.count("\n") == 1
-
-
-@pytest.mark.parametrize("command", [*FOLDERS.values()])
-def test_a_file_in_place_of_a_folder_is_kept(command: str, place: Path, etl: Any) -> None:
-    (place / "mine.txt").write_text("mine\n")
-    before = snapshot(place)
-    code, _, err = etl(*shlex.split(command.format("mine.txt")))
-    assert (code, snapshot(place)) == (2, before)
-    assert err.count("\n") == 1
+    for taken in ("in-use", "mine.txt"):
+        code, _, err = etl(*shlex.split(command.format(taken)))
+        assert (code, snapshot(place)) == (2, before)
+        assert taken in err
+        assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -134,18 +126,13 @@ def test_what_etl_bench_wrote_is_replaced_without_a_question(command: str, name:
     assert etl(*arguments)[0] in (0, 1)
 
 
-def test_a_file_of_the_user_in_place_of_a_written_one_is_kept(place: Path, etl: Any) -> None:
+def test_a_file_of_the_user_in_place_of_a_written_one_is_kept_unless_forced(place: Path, etl: Any) -> None:
     assert etl("export", "--out", "replaced.csv")[0] == 0
     (place / "replaced.csv").write_text("mine\n")
     assert etl("export", "--out", "replaced.csv")[0] == 2
     assert etl("export", "--out", "replaced.csv", "--force")[0] == 0
+    assert (place / "replaced.csv").read_text() != "mine\n"
     assert etl("export", "--out", "replaced.csv")[0] == 0
-
-
-def test_force_replaces_the_file_and_leaves_its_neighbours(place: Path, etl: Any) -> None:
-    (place / "table.csv").write_text("mine\n")
-    assert etl("export", "--out", "table.csv", "--force")[0] == 0
-    assert (place / "table.csv").read_text() != "mine\n"
 
 
 def test_the_cache_deletes_only_what_it_wrote(place: Path, etl: Any) -> None:

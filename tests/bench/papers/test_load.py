@@ -24,7 +24,7 @@ def test_selection(frame):
         select(frame, methods=["zero_shot"], protocol="few-shot")
 
 
-def test_a_query_reads_them_as_a_table(tmp_path: Path, frame):
+def test_a_query_reads_them_as_a_table_and_the_command_also_without_runs(etl, tmp_path: Path, frame):
     Shards(tmp_path).write(make_record(make_spec()))
     results = load_results(tmp_path)
     stored = results.query("select * from published")
@@ -32,9 +32,6 @@ def test_a_query_reads_them_as_a_table(tmp_path: Path, frame):
     counted = results.query("select count(*) as n from published, runs where published.dataset = 'eurosat'")
     assert counted["n"][0] == len(frame[frame["dataset"] == "eurosat"])
     assert "published" not in Store(tmp_path).query("show tables")["name"].tolist()
-
-
-def test_the_command_sql_reads_them_also_without_runs(etl, tmp_path: Path, frame):
     code, out, err = etl("runs", "sql", "select count(*) as n from published", "--runs", tmp_path / "none", "--json")
     assert (code, json.loads(out)) == (0, [{"n": len(frame)}])
     assert "no runs" in err

@@ -25,12 +25,10 @@ from bench.tuned_models import check_sources
 from bench.tuned_models.images_to_predict import image_items
 from bench.tuned_models.prediction import predict_files
 from datasets_registry import (
-    BadImageError,
     DataError,
     ImageNotes,
     TaskRequest,
     build_task,
-    decode_with_facts,
     get_dataset,
     image_suffixes,
 )  # fmt: skip
@@ -102,6 +100,9 @@ def test_a_batch_an_image_and_an_array_give_the_same() -> None:
                 alone = model.predict(given)
                 assert alone.probabilities[0] == pytest.approx(together.probabilities[i], abs=1e-4)
     assert len(model.predict([])) == 0
+    assert repr(model).startswith("TunedModel(lp_plus_plus on spectrum_basic")
+    with pytest.raises(DataError, match="pictures is a folder"):
+        model.predict("pictures")
 
 
 def test_a_folder_and_a_table_have_the_same_rows_on_standard_output_and_in_a_file(etl: Etl) -> None:
@@ -137,13 +138,6 @@ def test_unreadable_images_are_rows_and_the_exit_code_says_so(etl: Etl) -> None:
     errors = [row["error"] for row in rows(Path("rows.csv").read_text())]
     assert errors == ["", "has zero bytes", "does not exist"]
     assert "3 images, 2 could" in err
-
-
-def test_a_model_names_itself_and_refuses_a_folder() -> None:
-    model = bench.load_model(name_of("lp_plus_plus"))
-    assert repr(model).startswith("TunedModel(lp_plus_plus on spectrum_basic")
-    with pytest.raises(DataError, match="pictures is a folder"):
-        model.predict("pictures")
 
 
 def test_nothing_readable_leaves_nothing_behind(etl: Etl) -> None:
@@ -191,21 +185,6 @@ def test_odd_items_are_rows_with_a_reason(etl: Etl) -> None:
     assert all(part in found[name] for name, part in expected.items())
 
 
-def test_hostile_sources_take_little_memory_and_time() -> None:
-    odd_pictures()
-
-    def unreadable() -> int:
-        count = 0
-        for item in image_items(["pictures"], ImageNotes()):
-            try:
-                decode_with_facts(item.read(), item.name)
-            except BadImageError:
-                count += 1
-        return count
-
-    assert limited(unreadable, memory=2**29, seconds=20) == "6"
-
-
 def test_tables_are_read_as_those_of_datasets_are() -> None:
     pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     Path("excel.csv").write_text("Image;label\na.png;cat\nb.png;dog\n", encoding="utf-16")
@@ -213,13 +192,6 @@ def test_tables_are_read_as_those_of_datasets_are() -> None:
     repeated = pyarrow.DictionaryArray.from_arrays(pyarrow.array(bytes(65_000), pyarrow.uint8()), ["a" * 140_000])
     parquet.write_table(pyarrow.table({"path": repeated}), "bomb.parquet")
     assert "a cell has 140000 bytes" in limited(lambda: check_sources(["bomb.parquet"]), memory=2**29)
-
-
-def test_a_folder_without_images_is_refused_with_the_names_of_its_files() -> None:
-    Path("none").mkdir()
-    Path("none/Read.TXT").write_text("x")
-    with pytest.raises(UsageError, match=r"image.*1 .txt file \(none/Read.TXT\)"):
-        check_sources(["none"])
 
 
 def test_what_is_left_out_is_said(etl: Etl) -> None:
@@ -243,6 +215,9 @@ def test_what_is_left_out_is_said(etl: Etl) -> None:
     assert "1 image has further frames" in err
     code, out, _ = etl("predict", name_of("lp_plus_plus"), "mixed/unnamed")
     assert (code, len(rows(out))) == (0, 1)
+    Path("mixed/sub/Read.TXT").write_text("x")
+    with pytest.raises(UsageError, match=r"image.*1 .txt file \(mixed/sub/Read.TXT\)"):
+        check_sources(["mixed/sub"])
     Path("mixed/x.eps").write_bytes(b"%!PS")
     code, _, err = etl("predict", name_of("lp_plus_plus"), "mixed/x.eps")
     assert (code, "mixed/x.eps is not an" in err) == (2, True)

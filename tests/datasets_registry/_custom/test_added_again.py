@@ -10,17 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from own_folders import add_images, picture
 from PIL import Image
 
 from datasets_registry import (
     AddedDataset,
-    AddRequest,
     BadImagesError,
     BenchError,
-    ColumnNames,
     RegistrationError,
     SplitRule,
-    add_custom_dataset,
     image_sources,
     own_images,
 )
@@ -30,11 +28,10 @@ BY_HAND = 'summary = "Mine."\ncitation = "Me."\n'
 
 
 def photo(path: Path, seed: int, orientation: int = 1) -> Path:
-    pixels = np.random.default_rng(seed).integers(0, 256, (6, 9, 3), dtype=np.uint8)
     exif = Image.Exif()
     exif[0x112] = orientation
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path, exif=exif)
+    picture(seed, (9, 6)).save(path, exif=exif)
     return path
 
 
@@ -45,11 +42,6 @@ def birds(tmp_path: Path) -> Path:
         for i in range(7 + 2 * place):
             photo(tmp_path / "birds" / name / f"{i}.jpg", 100 * place + i, orientation=1 + 5 * (i == 1))
     return tmp_path / "birds"
-
-
-def add(images: Path, *, force: bool = False, **changes: object) -> AddedDataset:
-    plain = AddRequest("birds", images, None, "", None, None, ColumnNames())
-    return add_custom_dataset(replace(plain, **changes), images.parent / "own", replace=force)  # type: ignore[arg-type]
 
 
 def part_of(added: AddedDataset) -> dict[str, str]:
@@ -66,29 +58,29 @@ def moved(before: AddedDataset, after: AddedDataset) -> set[str]:
 
 @pytest.mark.parametrize("rule", ["hash", "even"])
 def test_nothing_is_written_where_nothing_changed(birds: Path, rule: SplitRule) -> None:
-    first = add(birds, split=rule)
+    first = add_images(birds, split=rule)
     record = first.file.with_suffix(".images.json")
     record.write_text(as_written := f"{record.read_text()}\n")
     first.file.write_text(f"# mine\n{first.file.read_text()}")
-    again = add(birds)
+    again = add_images(birds)
     assert first.file.read_text().startswith("# mine\n")
     assert record.read_text() == as_written
     assert part_of(again) == part_of(first)
 
 
 def test_settings_and_texts_written_by_hand_stay(birds: Path) -> None:
-    first = add(birds, template="{} (bird)", orient=False, names={"crow": "carrion crow"})
+    first = add_images(birds, template="{} (bird)", orient=False, names={"crow": "carrion crow"})
     text = first.file.read_text().replace('"Sea_Gull", "crow", "jay"', '"jay", "crow", "Sea_Gull"')
     text = text.replace("domain", BY_HAND + "domain")
     first.file.write_text(text.replace('"crow" = "carrion crow"', '"crow" = "black crow"'))
     photo(birds / "Blue_Jay" / "0.jpg", 900)
     photo(birds / "Blue_Jay" / "1.jpg", 901)
-    config = add(birds).config
+    config = add_images(birds).config
     assert config.classes == ("jay", "crow", "Sea_Gull", "Blue_Jay")
     assert config.class_names == ("jay", "black crow", "Sea_Gull", "Blue_Jay")
     assert (config.template, config.orient, config.summary, config.citation) == ("{} (bird)", False, "Mine.", "Me.")
     assert tomllib.loads(first.file.read_text())["summary"] == "Mine."
-    changed = add(birds, template="{}", orient=True)
+    changed = add_images(birds, template="{}", orient=True)
     assert (changed.config.template, changed.config.orient) == ("{}", True)
 
 
@@ -97,7 +89,7 @@ def test_settings_and_texts_written_by_hand_stay(birds: Path) -> None:
 def test_no_image_moves_however_the_folder_changes(birds: Path, seed: int, rule: SplitRule) -> None:
     """Random additions, removals, renames and corrected labels, read at once and added again."""
     rng = np.random.default_rng(seed)
-    before = add(birds, split=rule)
+    before = add_images(birds, split=rule)
     for step in range(3):
         files = sorted(birds.rglob("*.jpg"))
         for path in rng.choice(np.array(files, dtype=object), 4, replace=False):
@@ -115,39 +107,39 @@ def test_no_image_moves_however_the_folder_changes(birds: Path, seed: int, rule:
         names = {sample.key: image_sources.oriented(read.splits.images, orient=False).digest(sample.key)
                  for part in PARTS for sample in getattr(read.splits, part)}  # fmt: skip
         read = replace(read, inspection=replace(read.inspection, digests=names))
-        after = add(birds)
+        after = add_images(birds)
         assert not moved(before, after)
         assert part_of(read) == part_of(after)
         before = after
 
 
 def test_a_class_has_its_shares_after_images_were_added(birds: Path) -> None:
-    add(birds, split="even")
+    add_images(birds, split="even")
     for i in range(13):
         photo(birds / "crow" / f"later {i}.jpg", 500 + i)
-    added = add(birds)
+    added = add_images(birds)
     label = added.config.classes.index("crow")
     assert [sum(s.label == label for s in getattr(added.splits, part)) for part in PARTS] == [10, 4, 6]
 
 
 def test_a_class_of_which_only_validation_images_are_left_gets_a_training_image_first(birds: Path) -> None:
-    first = add(birds, split="even")
+    first = add_images(birds, split="even")
     label = first.config.classes.index("crow")
     for sample in (*first.splits.train, *first.splits.test):
         if sample.label == label:
             (birds / sample.key).unlink()
     photo(birds / "crow" / "new.jpg", 500)
-    assert sum(sample.label == label for sample in add(birds).splits.train) == 1
+    assert sum(sample.label == label for sample in add_images(birds).splits.train) == 1
 
 
 def test_another_rule_or_force_divides_all_images_again(birds: Path) -> None:
-    first = add(birds, split="hash")
-    even = add(birds, split="even")
+    first = add_images(birds, split="hash")
+    even = add_images(birds, split="even")
     assert moved(first, even)
-    hashed = add(birds, force=True, split="hash")
+    hashed = add_images(birds, force=True, split="hash")
     assert part_of(hashed) == part_of(first)
     first.file.unlink()
-    assert part_of(add(birds, split="even")) == part_of(even)
+    assert part_of(add_images(birds, split="even")) == part_of(even)
 
 
 def test_rows_of_a_table_are_corrected_and_its_paths_become_absolute(birds: Path) -> None:
@@ -155,13 +147,13 @@ def test_rows_of_a_table_are_corrected_and_its_paths_become_absolute(birds: Path
     rows = [f"{path.relative_to(birds.parent)},{path.parent.name}" for path in files]
     table = birds.parent / "list.csv"
     table.write_text("\n".join(["path,label", *rows]))
-    first = add(table, split="even")
+    first = add_images(table, split="even")
     rows[0] = rows[0].rpartition(",")[0] + ",jay"
     table.write_text("\n".join(["path,label", *rows[:-2]]))
-    after = add(table)
+    after = add_images(table)
     assert not moved(first, after)
     table.write_text("\n".join(["path,label", *(f"{birds.parent}/{row}" for row in rows[:-2])]))
-    absolute = add(table)
+    absolute = add_images(table)
     assert (absolute.splits.train, absolute.splits.test) == (after.splits.train, after.splits.test)
 
 
@@ -174,9 +166,9 @@ def test_groups_stay_in_their_part(birds: Path) -> None:
         return place
 
     files = sorted(birds.rglob("*.jpg"))
-    first = add(table(files), root=birds, split="even")
+    first = add_images(table(files), root=birds, split="even")
     more = [photo(birds / "crow" / f"later {i}.jpg", 500 + i) for i in range(8)]
-    after = add(table([*files, *more]))
+    after = add_images(table([*files, *more]))
     assert not moved(first, after)
     where: dict[str | None, set[str]] = {}
     for part in PARTS:
@@ -187,21 +179,21 @@ def test_groups_stay_in_their_part(birds: Path) -> None:
 
 def test_broken_images_stay_left_out(birds: Path) -> None:
     (birds / "crow" / "a.jpg").write_bytes(b"\xff\xd8\xffno image")
-    add(birds, skip_broken=True)
-    after = add(birds)
+    add_images(birds, skip_broken=True)
+    after = add_images(birds)
     assert after.config.skip == ("crow/a.jpg",)
     (birds / "jay" / "c.jpg").write_bytes(b"")
     with pytest.raises(BadImagesError, match=r"jay/c\.jpg"):
-        add(birds)
+        add_images(birds)
     assert tomllib.loads(after.file.read_text())["skip"] == ["crow/a.jpg"]
     for file in ("crow/a.jpg", "jay/c.jpg"):
         (birds / file).unlink()
-    assert add(birds).config.skip == (), "what is gone is not left out"
+    assert add_images(birds).config.skip == (), "what is gone is not left out"
 
 
 @pytest.mark.parametrize("rule", ["hash", "even"])
 def test_an_image_that_comes_back_gets_its_former_part(birds: Path, rule: SplitRule) -> None:
-    first = add(birds, split=rule)
+    first = add_images(birds, split=rule)
     shutil.copytree(birds, birds.parent / "all")
     for seed, path in enumerate(sorted(birds.rglob("*.jpg"))):
         match seed % 4:
@@ -211,10 +203,10 @@ def test_an_image_that_comes_back_gets_its_former_part(birds: Path, rule: SplitR
                 photo(path, 2000 + seed)
         photo(path.with_name(f"in place of {path.name}"), 3000 + seed)
     for _ in range(2):  # those that are gone stay known
-        add(birds)
+        add_images(birds)
     for path in sorted((birds.parent / "all").rglob("*.jpg")):
         shutil.copy(path, birds / path.parent.name / f"back {path.name}")
-    after = add(birds)
+    after = add_images(birds)
     assert not moved(first, after)
     assert part_of(first).keys() <= part_of(after).keys()
 
@@ -222,24 +214,24 @@ def test_an_image_that_comes_back_gets_its_former_part(birds: Path, rule: SplitR
 def test_small_classes_stay_left_out_until_they_are_asked_for(birds: Path) -> None:
     for i in range(3):
         photo(birds / "owl" / f"{i}.jpg", 600 + i)
-    assert add(birds, min_images=5).config.small_classes == ("owl",)
-    again = add(birds)
+    assert add_images(birds, min_images=5).config.small_classes == ("owl",)
+    again = add_images(birds)
     assert again.config.small_classes == ("owl",)
     assert again.small == {"owl": 3}
-    assert "owl" in add(birds, min_images=2).config.classes
+    assert "owl" in add_images(birds, min_images=2).config.classes
 
 
 def test_images_that_moved_are_the_same_after_their_place_is_corrected(birds: Path) -> None:
-    first = add(birds, split="even", template="{}")
+    first = add_images(birds, split="even", template="{}")
     new = birds.rename(birds.parent / "moved")
-    for read in (lambda: add(new), lambda: first.info.reader(None)):
+    for read in (lambda: add_images(new), lambda: first.info.reader(None)):
         with pytest.raises(BenchError, match="If they moved.* as `images`") as raised:
             read()
         assert str(first.file) in str(raised.value)
     with pytest.raises(BenchError, match="No images at"):
-        add(birds)
+        add_images(birds)
     first.file.write_text(first.file.read_text().replace(str(birds), str(new)))
-    after = add(new)
+    after = add_images(new)
     assert part_of(after) == part_of(first)
 
 
@@ -254,43 +246,42 @@ DAMAGED = {
 
 @pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
 def test_a_damaged_record_is_refused_and_replaced_by_force(birds: Path, content: object) -> None:
-    first = add(birds, split="even")
+    first = add_images(birds, split="even")
     record = first.file.with_suffix(".images.json")
     whole = record.read_text()
     record.write_text(content if isinstance(content, str) else json.dumps(content))
     with pytest.raises(RegistrationError, match="--force"):
-        add(birds)
+        add_images(birds)
     with pytest.raises(RegistrationError):
         first.info.reader(None)
-    add(birds, force=True, split="even")
+    add_images(birds, force=True, split="even")
     assert record.read_text() == whole
 
 
-def test_a_record_has_at_most_so_many_values(birds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    add(birds)
-    monkeypatch.setattr("datasets_registry._custom.image_record.MOST_RECORDED_VALUES", 27)
-    with pytest.raises(RegistrationError, match="27 values"):
-        add(birds)
-
-
 def test_the_list_of_images_names_their_division_and_not_their_record(birds: Path) -> None:
-    first = add(birds, split="even")
+    first = add_images(birds, split="even")
     for i in range(13):
         photo(birds / "crow" / f"later {i}.jpg", 500 + i)
     lists = [own_images.image_list(first.info), first.info.reader(None).image_list]
-    lists += [own_images.image_list(add(birds).info) for _ in range(2)]
+    lists += [own_images.image_list(add_images(birds).info) for _ in range(2)]
     assert len(set(lists)) == 1
-    forced = add(birds, force=True, split="even")
+    forced = add_images(birds, force=True, split="even")
     assert moved(first, forced)
     divided = own_images.image_list(forced.info)
     assert divided not in lists
-    add(birds, force=True, split="even")
+    add_images(birds, force=True, split="even")
     assert own_images.image_list(forced.info) == divided
 
 
-def test_other_images_are_refused_without_force(birds: Path) -> None:
-    add(birds)
+def test_a_record_has_at_most_so_many_values_and_other_images_are_refused_without_force(
+    birds: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_images(birds)
+    with monkeypatch.context() as patch:
+        patch.setattr("datasets_registry._custom.image_record.MOST_RECORDED_VALUES", 27)
+        with pytest.raises(RegistrationError, match="27 values"):
+            add_images(birds)
     shutil.copytree(birds, birds.parent / "others")
     with pytest.raises(RegistrationError, match=r"describes .*birds\. Give --force"):
-        add(birds.parent / "others")
-    assert add(birds.parent / "others", force=True).config.images == str(birds.parent / "others")
+        add_images(birds.parent / "others")
+    assert add_images(birds.parent / "others", force=True).config.images == str(birds.parent / "others")

@@ -8,27 +8,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from own_folders import add_images, class_folders, picture
 
 from datasets_registry import (
     AddedDataset,
-    AddRequest,
     ColumnNames,
     DataError,
     EvalProtocol,
     SplitRule,
     TaskRequest,
-    add_custom_dataset,
     build_task,
     check_dataset,
 )
 from datasets_registry._custom.dataset import read_custom_dataset
 
 PARTS = ("train", "val", "test")
-
-
-def picture(seed: int) -> Image.Image:
-    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8))
 
 
 def table(folder: Path, rows: list[tuple[str, ...]], header: tuple[str, ...] = ("label", "patient")) -> Path:
@@ -47,9 +41,8 @@ def patients(classes: int = 2, each: int = 8, images: int = 3) -> list[tuple[str
     return [(f"c{c}", f"c{c}-p{p}") for c in range(classes) for p in range(each) for _ in range(images)]
 
 
-def add(images: Path, group: str | None = "patient", split: SplitRule | None = None, **columns: str) -> AddedDataset:
-    request = AddRequest("scans", images, "a {}.", "", split, None, ColumnNames(group=group, **columns))
-    return add_custom_dataset(request, images.parent / "own", replace=True)
+def add(images: Path, group: str | None = "patient", split: SplitRule | None = None) -> AddedDataset:
+    return add_images(images, force=True, split=split, columns=ColumnNames(group=group))
 
 
 def parts_of_groups(added: AddedDataset) -> dict[str | None, set[str]]:
@@ -134,11 +127,8 @@ def test_one_group_for_all_images_cannot_be_split(tmp_path: Path) -> None:
 
 
 def test_a_group_column_of_a_folder_is_refused(tmp_path: Path) -> None:
-    for label in ("a", "b"):
-        (tmp_path / "birds" / label).mkdir(parents=True)
-        picture(1).save(tmp_path / "birds" / label / "1.png")
     with pytest.raises(DataError, match="--column and --root"):
-        add(tmp_path / "birds")
+        add(class_folders(tmp_path / "birds"))
 
 
 def test_the_check_reports_what_adding_reported(tmp_path: Path) -> None:

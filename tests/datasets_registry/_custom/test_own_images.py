@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import shutil
@@ -13,20 +14,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from own_folders import add_images, class_folders
 from PIL import Image
 
 from datasets_registry import (
     AddedDataset,
-    AddRequest,
     BadImagesError,
-    ColumnNames,
     DataError,
     DrawRule,
     EvalProtocol,
     FewShotTask,
     ShotsError,
     TaskRequest,
-    add_custom_dataset,
     build_task,
     check_dataset,
 )
@@ -50,16 +49,10 @@ def rotated(seed: int, orientation: int) -> bytes:
 @pytest.fixture
 def birds(tmp_path: Path) -> Path:
     """Two classes of twelve photographs."""
-    for label, name in enumerate(("crow", "gull")):
-        (tmp_path / "birds" / name).mkdir(parents=True)
-        for i in range(12):
-            (tmp_path / "birds" / name / f"{i}.jpg").write_bytes(photo(100 * label + i))
-    return tmp_path / "birds"
+    return class_folders(tmp_path / "birds", suffix="jpg", size=(64, 48))
 
 
-def add(images: Path, **changes: object) -> AddedDataset:
-    plain = AddRequest("birds", images, "a photo of a {}.", "", None, None, ColumnNames())
-    return add_custom_dataset(replace(plain, **changes), images.parent / "own", replace=True)  # type: ignore[arg-type]
+add = functools.partial(add_images, force=True)
 
 
 def toml(added: AddedDataset) -> dict[str, object]:
@@ -254,9 +247,7 @@ def test_a_name_is_the_label_or_chosen(birds: Path) -> None:
 
 @pytest.fixture
 def with_a_rare_class(birds: Path) -> Path:
-    (birds / "rare").mkdir()
-    for i in range(3):
-        (birds / "rare" / f"{i}.jpg").write_bytes(photo(500 + i))
+    class_folders(birds, ("rare",), 3, first=500)
     return birds
 
 
@@ -266,6 +257,8 @@ def test_min_images_leaves_small_classes_out_by_name(with_a_rare_class: Path) ->
     assert toml(added)["small_classes"] == ["rare"]
     assert added.facts()["small_classes"] == {"rare": 3}
     assert "few images: 'rare' with 3" in notes(added)
+    with pytest.raises(ValueError, match="small_classes has 'gull'"):
+        type(added.config).model_validate(toml(added) | {"small_classes": ["gull"]})
     with pytest.raises(DataError, match="0 classes, .* left out has 12 images"):
         add(with_a_rare_class, min_images=20)
 
@@ -293,12 +286,6 @@ def test_a_class_without_training_images_is_refused_also_with_allow_fewer(birds:
     (finding,) = [found for found in check_dataset(added.info, None).findings if found.code == "small-class"]
     (note,) = [line for line in added.notes() if "training image" in line]
     assert all("'jay'" in text and "refuse" in text and "most 0" not in text for text in (finding.text, note))
-
-
-def test_the_file_cannot_list_a_class_twice(birds: Path) -> None:
-    added = add(birds)
-    with pytest.raises(ValueError, match="small_classes has 'gull'"):
-        type(added.config).model_validate(toml(added) | {"small_classes": ["gull"]})
 
 
 # --- what is left out, and names ------------------------------------------------------------------------------------
@@ -343,11 +330,8 @@ def test_further_frames_bands_and_damaged_metadata_are_named(birds: Path) -> Non
 
 
 def test_folders_whose_names_look_equal_are_one_class(birds: Path) -> None:
-    for form, seed in (("NFC", 300), ("NFD", 400)):
-        folder = birds / unicodedata.normalize(form, "Möwe")
-        folder.mkdir()
-        for i in range(4):
-            (folder / f"{i}.jpg").write_bytes(photo(seed + i))
+    for form, first in (("NFC", 300), ("NFD", 400)):
+        class_folders(birds, (unicodedata.normalize(form, "Möwe"),), 4, first=first)
     added = add(birds)
     assert added.config.classes == ("Möwe", "crow", "gull")
     assert sum(label == "Möwe" for label in added.label_of.values()) == 8
@@ -366,10 +350,7 @@ def test_the_suggested_shots_the_table_and_the_note_agree(
     sizes: tuple[int, ...], suggested: tuple[int, bool], tmp_path: Path
 ) -> None:
     for label, size in enumerate(sizes):
-        folder = tmp_path / "birds" / f"bird {'abc'[label]}"
-        folder.mkdir(parents=True)
-        for i in range(size):
-            (folder / f"{i}.jpg").write_bytes(photo(100 * label + i, size=(32, 32)))
+        class_folders(tmp_path / "birds", (f"bird {'abc'[label]}",), size, first=100 * label)
     added = add(tmp_path / "birds", split="even")
     shots, fewer = added.suggested_shots
     assert (shots, fewer) == suggested

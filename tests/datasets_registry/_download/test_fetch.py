@@ -304,7 +304,7 @@ def test_a_file_put_there_by_hand_needs_no_network(tmp_path: Path) -> None:
     download_file(FILE, tmp_path / "a.bin", mirrors=["http://127.0.0.1:9/a.bin"], retry_policy=QUICK)
 
 
-def test_a_full_disk_keeps_the_part(server: Server, tmp_path: Path) -> None:
+def test_a_full_disk_keeps_the_part_and_a_target_must_be_writable(server: Server, tmp_path: Path) -> None:
     def full(done: int, _total: int | None) -> None:
         if done > 400000:
             raise OSError(errno.ENOSPC, "No space left on device")
@@ -314,9 +314,6 @@ def test_a_full_disk_keeps_the_part(server: Server, tmp_path: Path) -> None:
     assert not (tmp_path / "a.bin").exists()
     assert (tmp_path / "a.bin.part").stat().st_size > 400000
     get(server, tmp_path / "a.bin", "/a.bin")
-
-
-def test_a_target_that_cannot_be_written(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DataError, match="written .* Give a --data-root"):
         download_file(FILE, tmp_path / "file" / "a.bin", mirrors=[server.url("/a.bin")], retry_policy=QUICK)
@@ -594,10 +591,14 @@ def test_too_little_disk_space_is_an_error_before_the_download(
     assert server.requests == []
 
 
-def test_a_data_root_that_cannot_be_written(server: Server, tmp_path: Path) -> None:
+def test_a_data_root_must_be_writable_and_no_other_process_fetch_into_it(server: Server, tmp_path: Path) -> None:
     (tmp_path / "root").write_text("a file")
     with pytest.raises(DataError, match="written .* Give another --data-root"):
         fetch_dataset(INFO, source_of(server, ARCHIVE), tmp_path / "root", OPTIONS)
+    staging = tmp_path / fetch_module.STAGING / "eurosat"
+    staging.mkdir(parents=True)
+    with FileLock(staging / "lock"), pytest.raises(DataError, match="process is fetching 'eurosat'"):
+        fetch_dataset(INFO, source_of(server, ARCHIVE), tmp_path, OPTIONS)
 
 
 def test_a_dataset_folder_on_another_disk(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -613,17 +614,12 @@ def test_a_dataset_folder_on_another_disk(server: Server, tmp_path: Path, monkey
     assert files_below(tmp_path) == WHOLE
 
 
-def test_two_processes_do_not_fetch_the_same_dataset(server: Server, tmp_path: Path) -> None:
-    staging = tmp_path / fetch_module.STAGING / "eurosat"
-    staging.mkdir(parents=True)
-    with FileLock(staging / "lock"), pytest.raises(DataError, match="process is fetching 'eurosat'"):
-        fetch_dataset(INFO, source_of(server, ARCHIVE), tmp_path, OPTIONS)
-
-
 # --- the table of sources ---------------------------------------------------------------------------------------------
 
 
-def test_every_published_dataset_has_a_source_that_fits_its_reader() -> None:
+def test_every_published_dataset_has_a_source_and_a_hint_that_fit_it(
+    tmp_path: Path,
+) -> None:
     for name, source in dataset_sources().items():
         info = get_dataset(name)
         assert source.files or source.by_hand, name
@@ -634,6 +630,10 @@ def test_every_published_dataset_has_a_source_that_fits_its_reader() -> None:
         for file in source.files:
             assert (file.to is None) != (file.unpack is None), file.name
             assert all(url.startswith(("https://", "http://")) for url in file.addresses())
+    for source in dataset_sources().values():
+        options = FetchOptions(unverified_mirrors=bool(source.fetch_options))
+        left = fetch_module.left_by_hand(source, tmp_path, options)
+        assert (left is None) == (source.mirror is not None or source.by_hand is None)
 
 
 def test_a_dataset_without_a_source_has_instructions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -764,10 +764,3 @@ def test_every_mirror_belongs_to_a_split_file_and_images_that_are_got_by_hand() 
         assert source.mirror.unpack == {"": ""}
         assert "/resolve/" in source.mirror.urls[0]
     assert [way_to_get(get_dataset(name)) for name in ("sun397", "stanford_cars")] == ["fetch", "by hand"]
-
-
-def test_the_options_of_a_hint_leave_nothing_by_hand_that_a_mirror_has(tmp_path: Path) -> None:
-    for source in dataset_sources().values():
-        options = FetchOptions(unverified_mirrors=bool(source.fetch_options))
-        left = fetch_module.left_by_hand(source, tmp_path, options)
-        assert (left is None) == (source.mirror is not None or source.by_hand is None)

@@ -30,7 +30,7 @@ def task(fold: held_out.Fold | None, shots: int = 2):
     )
 
 
-def test_every_labelled_image_is_held_out_once_and_never_trained_on() -> None:
+def test_every_labelled_image_is_held_out_once_and_never_trained_on_in_tasks_of_their_own() -> None:
     held = []
     for index in range(1, 5):
         found = task(held_out.Fold(index, 4, 1, 48))
@@ -39,6 +39,8 @@ def test_every_labelled_image_is_held_out_once_and_never_trained_on() -> None:
         held += keys
     assert sorted(held) == sorted(sample.key for sample in SPLITS.train)
     assert not set(held) & {sample.key for sample in SPLITS.test}
+    assert task(None).fingerprint != task(held_out.Fold(1, 4, 1, 48)).fingerprint
+    assert len({task(held_out.Fold(i, 4, 1, 48)).fingerprint for i in range(1, 5)}) == 4
 
 
 def test_repetitions_divide_the_same_images_differently() -> None:
@@ -47,11 +49,6 @@ def test_repetitions_divide_the_same_images_differently() -> None:
     used = {sample.key for sample in held_out.labelled_images(SPLITS, 10, dataset=INFO.name)}
     assert {sample.key for sample in (*first, *second)} <= used
     assert len(used) == 10 * len(SPLITS.class_names)
-
-
-def test_a_task_without_a_fold_keeps_its_fingerprint() -> None:
-    assert task(None).fingerprint != task(held_out.Fold(1, 4, 1, 48)).fingerprint
-    assert len({task(held_out.Fold(i, 4, 1, 48)).fingerprint for i in range(1, 5)}) == 4
 
 
 def test_shots_within_folds_are_always_available() -> None:

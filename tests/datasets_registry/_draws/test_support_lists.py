@@ -67,13 +67,8 @@ def test_a_written_list_gives_the_same_images_when_read(toy, exported):
         TaskRequest(info, splits, draw="file", support_list=listed, **FEW_SHOT | {"protocol": EvalProtocol.BASE_TO_NEW})
     )
     assert base.support.samples == drawn.support.samples[:2]
-
-
-def test_the_manifest_has_digests_and_the_draw(toy):
-    info, splits, _ = toy
-    task = build_task(TaskRequest(info, splits, draw="coop", **FEW_SHOT))
-    content = support_manifest(task)
-    assert content["fingerprint"] == task.fingerprint
+    content = support_manifest(drawn)
+    assert content["fingerprint"] == drawn.fingerprint
     assert (content["draw"], content["class_names"]) == ("coop", ["big_owl", "cat"])
     assert content["train"][0]["digest"] == splits.images.digest(content["train"][0]["key"])
 
@@ -118,16 +113,11 @@ def test_an_image_whose_content_changed_is_rejected(toy, exported):
         resolve_support_list(listed, info, info.reader(root))
 
 
-def test_a_training_image_is_no_validation_image(toy, exported):
+def test_a_list_of_another_dataset_or_with_an_image_twice_and_a_draw_from_no_list_are_rejected(toy, exported):
     info, splits, _ = toy
-    listed = read_support_list(exported())
-    twice = read_support_list(exported(val=[{"key": listed.train[0].path, "label": listed.train[0].label}]))
+    first = read_support_list(exported()).train[0]
     with pytest.raises(DataError, match="twice"):
-        resolve_support_list(twice, info, splits)
-
-
-def test_a_list_of_another_dataset_and_a_draw_from_no_list_are_rejected(toy, exported):
-    info, splits, _ = toy
+        resolve_support_list(read_support_list(exported(val=[{"key": first.path, "label": first.label}])), info, splits)
     with pytest.raises(DataError, match="dataset 'other', not 'dtd'"):
         resolve_support_list(read_support_list(exported(dataset="other")), info, splits)
     with pytest.raises(DataError, match="go together; use --draw"):

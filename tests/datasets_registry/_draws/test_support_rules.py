@@ -73,19 +73,11 @@ def test_an_impossible_amount_is_refused(text: str) -> None:
         SupportRule.parse(text)
 
 
-def test_class_sizes_follow_the_exponential_profile() -> None:
+def test_class_sizes_follow_the_exponential_profile_and_the_last_class_keeps_an_image() -> None:
     sizes = sorted(Counter(s.label for s in changed("imbalanced:10", 100)).values(), reverse=True)
     assert sizes == [100, 77, 59, 46, 35, 27, 21, 16, 12, 10]  # int(100 * 0.1 ** (k / 9)), as kaidic/LDAM-DRW counts
-
-
-def test_a_factor_equal_to_the_shots_leaves_one_image_of_the_last_class() -> None:
     for shots in range(2, 60):  # 49 * (1 / 49) is below 1 in floating point
         assert min(Counter(s.label for s in changed(f"imbalanced:{shots}", shots)).values()) == 1
-
-
-def test_a_class_left_empty_is_refused() -> None:
-    with pytest.raises(ShotsError, match="imbalanced:17 with 16 shots leaves 1"):
-        changed("imbalanced:17", 16)
 
 
 @pytest.mark.parametrize(("rate", "wrong"), [(0.25, 40), (0.1, 16), (0.5, 80), (0.01, 2)])
@@ -108,14 +100,14 @@ def test_wrong_labels_are_uniform_over_the_other_classes() -> None:
     assert chi2 < 130  # 90 cells, 80 degrees of freedom: the 99.9 % point is 124.8
 
 
-def test_noise_without_effect_or_with_an_empty_class_is_refused() -> None:
-    with pytest.raises(ShotsError, match="changes no label of 10"):
-        changed("noisy:0.01", 1)
-    with pytest.raises(ShotsError, match="without an image, such"):
-        changed("noisy:0.9", 1)
-
-
-def test_one_training_class_is_refused() -> None:
+def test_what_leaves_a_class_empty_has_no_effect_or_has_one_class_is_refused() -> None:
+    for rule, shots, message in (
+        ("imbalanced:17", 16, "imbalanced:17 with 16 shots leaves 1"),
+        ("noisy:0.01", 1, "changes no label of 10"),
+        ("noisy:0.9", 1, "without an image, such"),
+    ):
+        with pytest.raises(ShotsError, match=message):
+            changed(rule, shots)
     with pytest.raises(ShotsError, match="least two.* 'toy' has 1"):
         changed("noisy:0.5", 2, names=NAMES[:2], protocol=EvalProtocol.BASE_TO_NEW)
 

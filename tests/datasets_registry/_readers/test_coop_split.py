@@ -35,9 +35,6 @@ def test_names_come_in_label_order_and_lists_in_file_order(written):
     split = read_coop_split(written(GOOD))
     assert split.class_names == ("cat", "dog")
     assert [(s.key, s.label) for s in split.train] == [("b/1.jpg", 1), ("a/1.jpg", 0)]
-
-
-def test_an_empty_validation_list_is_valid(written):
     assert read_coop_split(written(GOOD | {"val": []})).val == ()
 
 

@@ -6,39 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from own_folders import add_images, class_folders
 from PIL import Image
 
 from datasets_registry import (
     IMAGE_FORMATS,
-    AddedDataset,
-    AddRequest,
-    ColumnNames,
-    SplitRule,
-    add_custom_dataset,
     check_dataset,
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* image format is deprecated:DeprecationWarning")
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
-
-
-@pytest.fixture(autouse=True)
-def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ETL_BENCH_DATASETS", str(tmp_path / "toml"))
-
-
-def add(images: Path, split: SplitRule | None = "hash") -> AddedDataset:
-    request = AddRequest("birds", images, "a photo of a {}.", "", split, None, ColumnNames())
-    return add_custom_dataset(request, images.parent / "toml", replace=True)
-
-
-def class_folders(root: Path) -> Path:
-    for name in ("crow", "gull"):
-        (root / name).mkdir(parents=True)
-        for i in range(20):
-            Image.fromarray(PIXELS ^ np.uint8(i)).save(root / name / f"{i}.png")
-    return root
 
 
 def written(folder: Path) -> dict[str, bool]:
@@ -59,10 +37,10 @@ def written(folder: Path) -> dict[str, bool]:
 
 
 def test_every_suffix_that_pillow_writes_is_read_or_listed(tmp_path: Path):
-    root = class_folders(tmp_path / "images")
+    root = class_folders(tmp_path / "images", n=20)
     files = written(root / "crow")
     assert {"picture.jfif", "picture.webp", "picture.jp2", "picture.pdf", "picture.tga"} <= set(files)
-    splits = add(root).splits
+    splits = add_images(root, split="hash").splits
     read = {Path(key).name for key in splits.keys if Path(key).stem == "picture"}
     listed = {Path(path).name for paths in splits.left_out.values() for path in paths}
     assert read == {name for name, opens in files.items() if opens}
@@ -72,13 +50,13 @@ def test_every_suffix_that_pillow_writes_is_read_or_listed(tmp_path: Path):
 
 
 def test_what_is_left_out_is_shown_by_number_and_name(tmp_path: Path):
-    root = class_folders(tmp_path / "images")
+    root = class_folders(tmp_path / "images", n=20)
     others = ("crow/a.nef", "crow/b.NEF", "gull/deep/c.nef", "gull/d.nef", "gull/notes.txt", "gull/README", "top.png")
     for name in others:
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_bytes(b"x")
     (root / "gull" / ".DS_Store").write_bytes(b"x")
-    added = add(root)
+    added = add_images(root, split="hash")
     expected = {
         "files outside class folders": ("top.png",),
         ".nef files": ("crow/a.nef", "crow/b.NEF", "gull/d.nef", "gull/deep/c.nef"),
@@ -97,9 +75,9 @@ def test_what_is_left_out_is_shown_by_number_and_name(tmp_path: Path):
 
 def test_folders_and_files_beside_the_parts_of_a_given_split(tmp_path: Path):
     for part in ("train", "test", "unsorted"):
-        class_folders(tmp_path / "images" / part)
+        class_folders(tmp_path / "images" / part, n=20)
     (tmp_path / "images" / "train" / "loose.png").write_bytes(b"x")
-    left_out = add(tmp_path / "images", "given").splits.left_out
+    left_out = add_images(tmp_path / "images", split="given").splits.left_out
     assert left_out == {
         "files outside class folders": ("train/loose.png",),
         "folders other than train, val and test": ("unsorted",),
@@ -107,8 +85,8 @@ def test_folders_and_files_beside_the_parts_of_a_given_split(tmp_path: Path):
 
 
 def test_a_class_that_came_later_is_listed(tmp_path: Path):
-    root = class_folders(tmp_path / "images")
-    info = add(root).info
+    root = class_folders(tmp_path / "images", n=20)
+    info = add_images(root, split="hash").info
     (root / "jay").mkdir()
     Image.fromarray(PIXELS).save(root / "jay" / "0.png")
     assert info.reader(None).left_out == {"images of classes that `classes` does not list": ("jay/0.png",)}

@@ -152,13 +152,11 @@ class TestAircraft:
         task = build_task(TaskRequest(get_dataset("fgvc_aircraft"), splits, EvalProtocol.FEW_SHOT, 2, 1, "coop"))
         assert task.support.labels == (1, 1, 0, 0, 2, 2), "first appearance decides"
 
-    def test_a_line_that_names_no_variant_is_rejected(self, draw, tmp_path: Path):
+    def test_a_line_that_names_no_variant_and_a_missing_image_or_list_are_rejected(self, draw, tmp_path: Path):
         draw("fgvc_aircraft/images")
         (tmp_path / "fgvc_aircraft/images_variant_val.txt").write_text("0000005 737-99\n")
         with pytest.raises(DataError, match="Line 1 of .*images_variant_val.txt is '0000005 737-99'"):
             get_dataset("fgvc_aircraft").reader(tmp_path)
-
-    def test_a_missing_list_or_image_is_rejected(self, draw, tmp_path: Path):
         draw("fgvc_aircraft/images")
         (tmp_path / "fgvc_aircraft/images/0000005.jpg").unlink()
         with pytest.raises(DataError, match="'fgvc_aircraft' .* Unpack the archive"):

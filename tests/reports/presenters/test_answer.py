@@ -57,9 +57,6 @@ def test_the_answer_is_a_method_only_if_its_gain_elsewhere_is_clear_and_most_dat
     unsure = replace(found, verdict=replace(found.verdict, elsewhere=open_elsewhere))
     assert said(unsure) == "No method is sure to gain elsewhere"
     assert said(replace(found, advice=None)) == ""
-
-
-def test_zero_shot_is_advised_with_what_was_tried(view):
     changed = replace(view, answers={"H": replace(view.answers["H"], advice=Pick("zero_shot", -0.003, 6, 11))})
     text = take(changed, "H").striptags()
     assert text.startswith("Take Zero-shot CLIP.")

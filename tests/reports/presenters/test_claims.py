@@ -53,7 +53,7 @@ def test_every_claim_is_there_with_effect_interval_and_n(site, frame, page):
     assert "&lt;b&gt;PLOT&lt;/b&gt;" in page
 
 
-def test_published_rows_are_those_of_the_ledger_largest_gap_first(site, frame, page):
+def test_published_rows_are_those_of_the_ledger_with_their_errors_largest_gap_first(site, frame, page):
     boards = [build_leaderboard(frame, setting) for setting in board_settings(frame)]
     rows = compare_with_published(boards, published_frame())
     shown = [row for row in site.reproduction if row.measure == "accuracy"]
@@ -66,9 +66,6 @@ def test_published_rows_are_those_of_the_ledger_largest_gap_first(site, frame, p
     table = next(part[1] for fold in parts if fold[0] == "fold" for part in fold[4] if part[0] == "table")
     assert table["filters"] == [row.verdict for row in shown]
     assert [row[2] for row in table["rows"]] == [f"{100 * row.published:.2f}" for row in shown]
-
-
-def test_known_errors_of_printed_tables_are_said(site, page):
     noted = [row for row in site.reproduction if "Likely" in row.note]
     assert noted
     assert noted[0].note[:20] in drawn_of(page)

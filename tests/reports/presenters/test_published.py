@@ -62,14 +62,11 @@ def test_the_table_has_one_row_a_method_and_the_range_of_its_tables(site):
     assert " to " in coop[4]
 
 
-def test_rows_short_of_datasets_come_last_and_carry_n_of_n(board):
+def test_rows_short_of_datasets_come_last_with_n_of_n_and_known_errors_stay_with_their_row(board):
     complete = [row.complete for row in board.rows]
     assert complete == sorted(complete, reverse=True)
     assert not all(complete)
     assert all(row.n == len(row.values) < row.expected == 11 for row in board.rows if not row.complete)
-
-
-def test_known_errors_stay_with_their_row(board):
     assert any("Likely" in note for row in board.rows for note in row.notes)
 
 

@@ -56,7 +56,7 @@ def with_predictions_of_others(runs):
     return pd.concat([runs, others], ignore_index=True)
 
 
-def test_code_of_others_has_a_board_with_it_and_one_without():
+def test_code_of_others_has_a_board_with_it_and_one_without_and_is_shown_once_if_nothing_else_is_there():
     runs = with_predictions_of_others(runs_frame(protocols=("few-shot",)))
     site = sample_site(runs)
     scopes = [("own-code" in view.anchor, view.own) for view in site.overviews]
@@ -66,10 +66,6 @@ def test_code_of_others_has_a_board_with_it_and_one_without():
     ]
     assert (len(of_others[0]), of_others[1]) == (1, [])
     assert len(site.boards[1].board.entries) == len(site.boards[0].board.entries) - 1
-
-
-def test_a_board_of_nothing_but_code_of_others_is_shown_once():
-    runs = with_predictions_of_others(runs_frame(protocols=("few-shot",)))
     runs = runs[runs["method"].str.startswith("external:")]
     site = sample_site(runs)
     assert [view.own for view in site.overviews] == [False]
@@ -146,27 +142,19 @@ def test_the_newest_measurement_of_a_dataset_wins():
     assert {value for one in datasets for values in one.measures.values() for value in values.values()} == {0.5}
 
 
-def test_a_dial_setting_has_the_facts_of_its_dial():
-    facts = Catalogue(datasets={"spectrum": DatasetFacts("spectrum", "Spectrum", domain="synthetic images")}).dataset(
-        "spectrum:blur=2"
-    )
-    assert (facts.title, facts.domain) == ("spectrum:blur=2", "synthetic images")
+def test_a_dataset_with_options_has_its_facts_and_keeps_its_title_only_with_fewer_test_images():
+    names = Catalogue(datasets={"spectrum": DatasetFacts("spectrum", "Spectrum", domain="synthetic images")})
+    for options, title in (("test=10", "Spectrum"), ("blur=2", None), ("test=10,shift=1", None)):
+        name = f"spectrum:{options}"
+        facts = names.dataset(name)
+        assert (facts.name, facts.title, facts.domain) == (name, title or name, "synthetic images")
 
 
-def test_a_dataset_with_fewer_test_images_keeps_its_title():
-    names = Catalogue(datasets={"spectrum_blur": DatasetFacts("spectrum_blur", "Spectrum Blur")})
-    facts = names.dataset("spectrum_blur:test=10")
-    assert (facts.name, facts.title) == ("spectrum_blur:test=10", "Spectrum Blur")
-    assert names.dataset("spectrum_blur:test=10,shift=1").title == "spectrum_blur:test=10,shift=1"
-
-
-def test_provenance_names_unclean_sources(site):
-    assert dict(site.facts)["Source"] == "314f623abc (330 runs); 314f623abc with uncommitted changes (152 runs)"
-    assert dict(site.facts)["Python"] == "3.11.9"
-
-
-def test_a_wrapper_around_a_host_is_named_by_both():
+def test_the_registries_give_facts_and_a_wrapper_around_a_host_is_named_by_both():
     facts = registered()
+    assert facts.method("zero_shot").family == "zero-shot"
+    assert facts.dataset("eurosat").title
+    assert facts.method("promptkd_dpc").title == "PromptKD + DPC (ViT-L/14 teacher)"
     assert facts.method("apex_on:clip_adapter").title == "CLIP-Adapter + APEX ensemble"
     assert facts.method("apex_on:clip_adapter").family == "ensemble"
     assert (facts.method("dept_on:coop").title, facts.method("dept_on:coop").family) == ("CoOp + DePT", "text prompt")
@@ -176,19 +164,13 @@ def test_a_wrapper_around_a_host_is_named_by_both():
         assert (facts.method(name).title, facts.method(name).family) == (info.title, info.family)
 
 
-def test_provenance_is_that_of_the_runs_shown():
+def test_provenance_is_that_of_the_runs_shown_and_names_unclean_sources(site):
+    assert dict(site.facts)["Source"] == "314f623abc (330 runs); 314f623abc with uncommitted changes (152 runs)"
+    assert dict(site.facts)["Python"] == "3.11.9"
     runs = runs_frame()
     view = sample_site(runs, protocol="few-shot", made=provenance_frame(runs))
     assert dict(view.facts)["Source"] == "314f623abc (165 runs); 314f623abc with uncommitted changes (76 runs)"
     assert sample_site(runs).facts == ()
-
-
-def test_the_registries_give_facts():
-    facts = registered()
-    assert facts.method("zero_shot").family == "zero-shot"
-    assert facts.dataset("eurosat").title
-    assert facts.method("promptkd_dpc").title == "PromptKD + DPC (ViT-L/14 teacher)"
-    assert facts.method("apex").title == "APEX"
 
 
 def test_two_forms_of_a_dataset_have_different_titles():
