@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fake_runner import make_spec
@@ -26,18 +25,24 @@ def launch(
     tasks: Sequence[Task],
     *,
     method: str = "fork",
+    modules: Sequence[str] = (),
     on_finished: Callable[[FinishedTask], None] = lambda _item: None,
     on_notice: Callable[[str], None] = lambda _text: None,
     **fields: object,
 ) -> LaunchSummary:
-    """Run tasks as `etl-bench run` does, on workers that are forked where this system can, spawned, or Ray's."""
+    """Run tasks as `etl-bench run` does, on workers that are forked where this system can, spawned, or Ray's.
+
+    Args:
+        modules: what forked workers have imported; the runner without others.
+    """
     fields |= {"around": around, "jobs": jobs}
 
     def here(tasks: Sequence[Task], **calls: object) -> int:
         return Pool(**fields, **calls).run(tasks)
 
     def in_a_process(tasks: Sequence[Task], **calls: object) -> int:
-        with pool_process(around) as process:
+        variables = worker_environment(around.context.threads, around.context.device)
+        with PoolProcess(variables, list(modules) or [around.runner]) as process:
             return process.run(tasks, **calls, **fields)
 
     def on_ray(tasks: Sequence[Task], **calls: object) -> int:
@@ -54,13 +59,6 @@ def launch(
             on_notice=on_notice,
             raise_second=not jobs and method != "ray",
         )
-
-
-@contextmanager
-def pool_process(around: Surroundings) -> Iterator[PoolProcess]:
-    context = around.context
-    with PoolProcess(worker_environment(context.threads, context.device), [around.runner]) as process:
-        yield process
 
 
 def run_tasks(n: int, **changes: object) -> list[RunTask]:

@@ -195,21 +195,16 @@ def test_any_flipped_byte_is_found(bundle: Path, tmp_path: Path, kind: str, shar
     refused(rewritten(bundle, change), tmp_path, "was altered|is not a difficulty record")
 
 
-def edited_record(tmp_path: Path, **values: float) -> Path:
-    """A bundle in which a number was improved and every checksum was recomputed."""
-    record, predictions = answered(1)
-    better = record.scores[0].model_copy(update=values)
-    edited = Shards(tmp_path / "edited")
-    edited.write(record.model_copy(update={"scores": [better, record.scores[1]]}), predictions)
-    export_bundle(edited, ids(edited), tmp_path / "edited.zip")
-    return tmp_path / "edited.zip"
-
-
 @pytest.mark.parametrize("name", METRICS)
 def test_an_edited_number_is_refused_although_every_checksum_fits(tmp_path: Path, name: str):
-    value = getattr(answered(1)[0].scores[0], name) * 0.9 + 0.01
+    record, predictions = answered(1)
+    base, new = record.scores
+    value = getattr(base, name) * 0.9 + 0.01
+    edited = Shards(tmp_path / "edited")
+    edited.write(record.model_copy(update={"scores": [base.model_copy(update={name: value}), new]}), predictions)
+    export_bundle(edited, ids(edited), tmp_path / "edited.zip")
     match = f"base: {name} is stated as {value:.6f}, but the predictions give"
-    refused(edited_record(tmp_path, **{name: value}), tmp_path, match)
+    refused(tmp_path / "edited.zip", tmp_path, match)
 
 
 def drop_record(files: dict[str, bytes]) -> None:

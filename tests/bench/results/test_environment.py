@@ -8,17 +8,6 @@ from bench.record import Provenance
 from bench.results.environment import collect_provenance, package_versions, source_state
 
 
-@pytest.fixture
-def checkout(git_installed, tmp_path: Path) -> Path:
-    for command in (
-        ["init", "-q"],
-        ["-c", "user.name=n", "-c", "user.email=e@example.org", "commit", "-q", "--allow-empty", "-m", "one"],
-    ):
-        subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
-    source_state.cache_clear()
-    return tmp_path
-
-
 def test_a_run_says_where_and_with_what_it_was_made():
     found = collect_provenance(method="coop", backbone_digest="b", support_digests=["x", "y"], device="cpu", threads=2)
     assert isinstance(found, Provenance)
@@ -30,24 +19,24 @@ def test_a_run_says_where_and_with_what_it_was_made():
     assert "machinery_digest" not in found.model_dump()
 
 
-def test_a_clean_checkout_has_a_commit_and_untracked_files_do_not_matter(checkout: Path):
-    (checkout / "notes.txt").write_text("untracked")
-    state = source_state(checkout)
-    assert len(state["git_commit"]) == 40
-    assert state["git_dirty"] is False
-
-
-def test_a_changed_tracked_file_makes_it_dirty(checkout: Path):
-    (checkout / "code.py").write_text("a = 1\n")
-    subprocess.run(["git", "-C", str(checkout), "add", "code.py"], check=True)
-    assert source_state(checkout)["git_dirty"] is True
-
-
-def test_a_folder_inside_a_foreign_checkout_is_none_of_it(checkout: Path):
+@pytest.mark.usefixtures("git_installed")
+def test_a_checkout_has_a_commit_and_is_dirty_if_a_tracked_file_has_changed(tmp_path: Path):
     """An environment below some other project's repository must not report that project's commit."""
-    inner = checkout / "venv" / "site-packages"
-    inner.mkdir(parents=True)
-    assert source_state(inner) == {"git_commit": None, "git_dirty": None}
+
+    def git(*words: str) -> None:
+        who = ["-c", "user.name=n", "-c", "user.email=e@example.org"]
+        subprocess.run(["git", *who, *words], cwd=tmp_path, check=True)
+
+    git("init", "-q")
+    git("commit", "-q", "--allow-empty", "-m", "one")
+    (tmp_path / "code.py").write_text("untracked")
+    state = source_state(tmp_path)
+    assert (len(state["git_commit"]), state["git_dirty"]) == (40, False)
+    git("add", "code.py")
+    source_state.cache_clear()
+    assert source_state(tmp_path)["git_dirty"] is True
+    (tmp_path / "venv").mkdir()
+    assert source_state(tmp_path / "venv") == {"git_commit": None, "git_dirty": None}
 
 
 def test_packages_that_are_not_installed_are_left_out(monkeypatch):

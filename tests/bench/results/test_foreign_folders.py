@@ -218,15 +218,6 @@ def test_an_odd_shard_is_one_line_and_the_others_show(runs: Path, what: str, cap
     assert not caplog.records, "it was set aside"
 
 
-def test_a_shard_under_another_name_is_named(runs: Path, caplog):
-    strange = runs / "shards" / "ff" / f"{'f' * 16}.json"
-    strange.parent.mkdir(exist_ok=True)
-    strange.write_bytes(files_of(2, runs)[0].read_bytes())
-    fresh_store(runs)
-    assert f"contains run {make_spec(seed=2).run_id}, not" in caplog.text
-    assert Shards(runs).read("f" * 16) is None
-
-
 def test_a_link_that_leads_nowhere_and_a_shard_in_a_wrong_folder_are_no_runs(runs: Path):
     (runs / "shards" / "ab").mkdir(exist_ok=True)
     (runs / "shards" / "ab" / f"ab{'0' * 14}.json").symlink_to("nowhere")

@@ -137,6 +137,7 @@ PREDICTIONS = {
     ),
     "fewer top classes": (column("top_labels", lambda b: b.top_labels[:, :3]), r"top_labels has shape \(6, 3\)"),
     "a group beyond any": (column("group", lambda b: b.label + 2**30), r"numbers of groups are not all in -1\.\."),
+    "a group below none": (column("group", lambda b: first_changed(b.label, -2)), "numbers of groups are not all in"),
     "predictions that are not on top": (column("predicted", lambda b: b.label.copy()), "not those with the highest"),
 }  # fmt: skip
 

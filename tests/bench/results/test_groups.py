@@ -14,7 +14,7 @@ from bench.record import Predictions
 from bench.results import TrueLabels
 from bench.results.checksummed_json import DamagedError
 from bench.results.database import Store
-from bench.results.predictions import impossible_columns, pack_predictions, unpack_predictions
+from bench.results.predictions import pack_predictions, unpack_predictions
 from bench.results.shards import Shard, Shards
 from bench.results.verification import RepetitionOutcome, judge_repetition
 from datasets_registry import ClassSet, EvalSplit, Sample
@@ -44,12 +44,6 @@ def test_packed_groups_come_back_and_predictions_without_keep_their_bytes():
     assert found.group.tolist() == GROUP.tolist()
     assert unpack_predictions(pack_predictions([make_predictions()]))[0].group is None
     assert b"group" not in pack_predictions([make_predictions()])
-
-
-def test_numbers_no_group_can_have_are_impossible():
-    assert not impossible_columns(grouped(), 7)
-    assert impossible_columns(grouped(group=GROUP - 1), 7)
-    assert impossible_columns(grouped(group=np.full(6, 2**31 - 1, np.int32)), 7)
 
 
 @pytest.mark.parametrize("column", [GROUP.astype(np.float32), GROUP[:5]])

@@ -12,6 +12,7 @@ from open_runs import open_run
 
 from bench.analysis import board_rows, dataset_table, differences, leaderboard_table
 from bench.analysis.comparison import compare_entries
+from bench.analysis.leaderboard import Leaderboard
 from bench.analysis.leaderboard_building import build_leaderboards
 from bench.analysis.measures import OPEN, HConvention
 from bench.analysis.verdict import board_verdicts
@@ -45,10 +46,17 @@ def records(runs: Path) -> dict[tuple[str, str, int], RunRecord]:
     return {(r.spec.method, r.spec.dataset, r.spec.seed): r for r in found}
 
 
-def frames_of(runs: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+@pytest.fixture(scope="module")
+def frames(runs: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Runs with their outcomes, and the outcomes of each image."""
     store = fresh_store(runs)
     return store.runs_frame(outcomes=True), store.outcomes_frame()
+
+
+@pytest.fixture(scope="module")
+def board(frames: tuple[pd.DataFrame, pd.DataFrame]) -> Leaderboard:
+    (board,) = build_leaderboards(frames[0])
+    return board
 
 
 def open_h(record: RunRecord) -> float:
@@ -72,8 +80,7 @@ def test_averages_equal_a_computation_by_hand(runs: Path, records: dict, convent
     assert (row["open_base"], row["open_new"]) == (pytest.approx(base), pytest.approx(new))
 
 
-def test_an_entry_with_a_run_without_it_has_no_average_but_its_other_datasets(runs: Path) -> None:
-    (board,) = build_leaderboards(fresh_store(runs).runs_frame())
+def test_an_entry_with_a_run_without_it_has_no_average_but_its_other_datasets(board: Leaderboard) -> None:
     assert board.measures == ("base", "new", "open", "H")
     assert board.splits == ("base", "new")
     assert board.entry("part").complete
@@ -95,9 +102,7 @@ def test_the_leaderboard_command_shows_it_or_says_not_computed(runs: Path, etl) 
     assert 0 < by_method["coop"]["open"] < 1
 
 
-def test_exports_hold_it(runs: Path) -> None:
-    frame = fresh_store(runs).runs_frame(outcomes=True)
-    (board,) = build_leaderboards(frame)
+def test_exports_hold_it(board: Leaderboard) -> None:
     verdicts = board_verdicts(board)
     table = leaderboard_table(board, verdicts)
     cells = {row["method"]: row["open"] for row in table.texts()}
@@ -110,23 +115,26 @@ def test_exports_hold_it(runs: Path) -> None:
         assert "not computed" in text
 
 
-def test_compare_tests_it_on_the_runs_that_have_it(runs: Path) -> None:
-    frame, outcomes = frames_of(runs)
-    (board,) = build_leaderboards(frame)
-    found = compare_entries(board, outcomes, "coop", "vpt")
+def test_compare_tests_it_on_the_runs_that_have_it(runs: Path, board: Leaderboard, frames) -> None:
+    found = compare_entries(board, frames[1], "coop", "vpt")
     coop, vpt = ([board.array.by_seed(m, dataset, OPEN) for dataset in DATASETS] for m in ("coop", "vpt"))
     gaps = [a[seed] - b[seed] for a, b in zip(coop, vpt, strict=True) for seed in SEEDS]
     assert found.averages["open"].mean == pytest.approx(np.mean(gaps))
     assert found.averages["open"].p is not None
-    assert "open" not in compare_entries(board, outcomes, "coop", "old").averages
     (part,) = differences(board.array, [("coop", "part")], OPEN).values()
     assert (part.groups, part.n) == (3, 8)
-    assert load_results(runs).compare("coop", "vpt").values()[0]["averages"]["open"]["p"] is not None
+    (told,) = load_results(runs).compare("coop", "vpt").values()
+    assert told["averages"]["open"]["p"] is not None
+    assert [row["split"] for row in told["cells"][:3]] == ["base", "new", "open"]
+    for other, seeds in (("old", []), ("part", [2, 3, 3])):
+        found = compare_entries(board, frames[1], "coop", other)
+        assert [len(cell.seeds) for cell in found.cells if cell.split == OPEN] == seeds
+        assert not found.skipped
+        assert "open" not in found.averages
 
 
-def test_compare_has_it_on_each_dataset(runs: Path, records: dict[tuple[str, str, int], RunRecord]) -> None:
-    frame, outcomes = frames_of(runs)
-    (board,) = build_leaderboards(frame)
+def test_compare_has_it_on_each_dataset(board: Leaderboard, frames, records: dict) -> None:
+    outcomes = frames[1]
     found = compare_entries(board, outcomes, "coop", "vpt")
     cells = {cell.dataset: cell for cell in found.cells if cell.split == OPEN}
     assert list(cells) == list(DATASETS)
@@ -142,12 +150,10 @@ def test_compare_has_it_on_each_dataset(runs: Path, records: dict[tuple[str, str
             for a, b in zip(by_method["coop"], by_method["vpt"], strict=True)
         ]
         assert cell.flipped[0] == sum(int(side.sum()) for side in flipped)
-    rows = load_results(runs).compare("coop", "vpt").values()[0]["cells"]
-    assert [row["split"] for row in rows[:3]] == ["base", "new", "open"]
 
 
-def test_compare_leaves_it_out_if_seeds_have_different_images(runs: Path) -> None:
-    frame, outcomes = frames_of(runs)
+def test_compare_leaves_it_out_if_seeds_have_different_images(frames: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    frame, outcomes = (one.copy() for one in frames)
     changed = set(frame.loc[(frame["seed"] == SEEDS[0]) & (frame["dataset"] == DATASETS[0]), "run_id"])
     frame.loc[frame["run_id"].isin(changed) & (frame["split"] == "open-base"), "images"] = "other images"
     (board,) = build_leaderboards(frame)
@@ -156,12 +162,3 @@ def test_compare_leaves_it_out_if_seeds_have_different_images(runs: Path) -> Non
     found = compare_entries(board, outcomes, "coop", "vpt")
     assert (DATASETS[0], "open: the runs were not scored on the same images") in found.skipped
     assert [cell.dataset for cell in found.cells if cell.split == OPEN] == list(DATASETS[1:])
-
-
-def test_compare_leaves_it_out_where_a_run_lacks_it(runs: Path) -> None:
-    frame, outcomes = frames_of(runs)
-    (board,) = build_leaderboards(frame)
-    for other, seeds in (("old", []), ("part", [2, 3, 3])):
-        found = compare_entries(board, outcomes, "coop", other)
-        assert [len(cell.seeds) for cell in found.cells if cell.split == OPEN] == seeds
-        assert not found.skipped

@@ -1,4 +1,4 @@
-"""Stored open scores: they survive the disk and a bundle, and follow from their predictions."""
+"""Stored open scores follow from their predictions."""
 
 from __future__ import annotations
 
@@ -13,24 +13,10 @@ from fake_runner import answered, relabelled, rescored
 from open_runs import open_run
 
 from bench.record import Predictions, RunRecord
-from bench.results.bundles import export_bundle, import_bundle
 from bench.results.recomputed_scores import contradiction
 from bench.results.shards import Shard, Shards
 from bench.results.verification import RepetitionOutcome as Outcome
 from bench.results.verification import judge_repetition
-
-
-def test_it_survives_the_disk_and_a_bundle(tmp_path: Path) -> None:
-    record, predictions = open_run()
-    shards = Shards(tmp_path / "runs")
-    shards.write(record, predictions)
-    export_bundle(shards, [record.run_id], tmp_path / "runs.bundle")
-    import_bundle(Shards(tmp_path / "other"), tmp_path / "runs.bundle")
-    for folder in ("runs", "other"):
-        shard = Shards(tmp_path / folder).read(record.run_id)
-        assert shard.record == record
-        stored = {item.split: item for item in shard.predictions}
-        assert sorted(stored) == sorted(item.split for item in predictions)
 
 
 def test_a_record_without_open_score_has_no_such_field(tmp_path: Path) -> None:

@@ -240,7 +240,7 @@ def test_a_database_held_by_another_process_is_one_line_with_its_id(store: Store
             assert len(waiting.result()) == 4
 
 
-def test_a_database_of_another_version_is_rebuilt_from_the_shards(store: Store, caplog):
+def test_a_database_of_another_version_is_rebuilt_from_the_shards(store: Store, caplog, monkeypatch):
     store.ingest()
     before = store.runs_frame()
     with duckdb.connect(str(store.path)) as connection:
@@ -249,6 +249,13 @@ def test_a_database_of_another_version_is_rebuilt_from_the_shards(store: Store, 
         connection.execute("COMMENT ON TABLE runs IS 'another'")
     with pytest.raises(StoreError, match="version of etl-bench.*runs rebuild"):
         store.runs_frame()
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr("bench.results.database._schema", lambda: ("CREATE TABLE runs (nonsense NOTHING)", "x"))
+        with pytest.raises(StoreError, match="cannot be used"):
+            store.ingest()
+    with duckdb.connect(str(store.path)) as connection:
+        assert connection.table("runs").shape[0] == 2, "it keeps its rows"
+    caplog.clear()
     assert store.ingest() == 2
     assert [record.getMessage() for record in caplog.records] == [
         f"Another version of etl-bench made {store.path}; it is rebuilt from the shards of the runs."
@@ -256,20 +263,6 @@ def test_a_database_of_another_version_is_rebuilt_from_the_shards(store: Store, 
     assert store.runs_frame().equals(before)
     assert "published" not in store.query("show tables")["name"].tolist()
     assert store.ingest() == 0
-
-
-def test_a_database_keeps_its_rows_if_its_rebuild_is_interrupted(store: Store, monkeypatch):
-    store.ingest()
-    with duckdb.connect(str(store.path)) as connection:
-        connection.execute("COMMENT ON TABLE runs IS 'another'")
-    with monkeypatch.context() as patched:
-        patched.setattr("bench.results.database._schema", lambda: ("CREATE TABLE runs (nonsense NOTHING)", "x"))
-        with pytest.raises(StoreError, match="cannot be used"):
-            store.ingest()
-    with duckdb.connect(str(store.path)) as connection:
-        assert connection.table("runs").shape[0] == 2
-    assert store.ingest() == 2
-    assert len(store.runs_frame()) == 4
 
 
 def test_a_query_reads_given_frames_as_tables(loaded: Store):
@@ -301,17 +294,14 @@ def test_an_interrupted_ingest_is_completed_by_the_next(tmp_path: Path, monkeypa
     assert len(store.outcomes_frame()) == 5 * 12
 
 
-def test_the_cost_and_gain_of_selection_are_in_the_frame(tmp_path: Path) -> None:
-    shards = Shards(tmp_path)
-    plain, chosen = make_record(make_spec(seed=1)), make_record(make_spec(seed=2, epoch_selection="oracle"))
+def test_the_cost_and_gain_of_selection_are_in_the_frame(loaded: Store, shards: Shards):
+    chosen = make_record(make_spec(seed=3, epoch_selection="oracle"))
     cost = chosen.cost.model_copy(update={"fits": 3, "candidate_evaluations": 20, "tuning_seconds": 0.5})
     scores = [s.model_copy(update={"selected_on_test": "epoch 2", "optimism": 0.25}) for s in chosen.scores]
-    for record in (plain, chosen.model_copy(update={"cost": cost, "scores": scores, "selected_epoch": 2})):
-        shards.write(record, [make_predictions("base"), make_predictions("new", classes=3)])
-    store = Store(tmp_path, lock_timeout=0)
-    store.ingest()
-    frame = store.runs_frame().set_index("seed")
+    shards.write(chosen.model_copy(update={"cost": cost, "scores": scores, "selected_epoch": 2}))
+    loaded.ingest()
+    frame = loaded.runs_frame().set_index("seed")
     columns = ["epoch_selection", "selected_epoch", "fits", "candidate_evaluations", "tuning_seconds", "optimism"]
-    assert frame.loc[2, columns].iloc[0].tolist() == ["oracle", 2, 3, 20, 0.5, 0.25]
+    assert frame.loc[3, columns].iloc[0].tolist() == ["oracle", 2, 3, 20, 0.5, 0.25]
     assert frame.loc[1, ["fits", "candidate_evaluations", "tuning_seconds"]].iloc[0].tolist() == [1, 0, 0.0]
     assert frame.loc[1, ["epoch_selection", "selected_epoch", "optimism"]].isna().to_numpy().all()

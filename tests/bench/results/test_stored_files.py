@@ -56,13 +56,6 @@ def check_reproduced(stored: Shard) -> None:
     assert found.largest_logit_difference <= ROUNDING
 
 
-def test_a_shard_is_read_and_has_the_same_run_id(shards: Shards) -> None:
-    assert list(shards.scan()) == [RUN_ID]
-    shard = only_shard(shards, RUN_ID)
-    assert shard.record.spec.run_id == RUN_ID == shard.record.run_id
-    assert contradiction(shard.record, shard.predictions) == ""
-
-
 def test_a_shard_is_written_again_with_the_same_content(shards: Shards, tmp_path: Path) -> None:
     shard = only_shard(shards, RUN_ID)
     again = Shards(tmp_path / "again")
@@ -89,8 +82,12 @@ def test_scores_of_an_older_definition_are_recomputed_from_the_predictions(shard
         assert score.ece == split_scores(item, score.n_classes)["ece"]
 
 
-def test_a_run_is_reproduced(shards: Shards) -> None:
-    check_reproduced(only_shard(shards, RUN_ID))
+def test_a_run_has_the_same_id_and_is_reproduced(shards: Shards) -> None:
+    assert list(shards.scan()) == [RUN_ID]
+    shard = only_shard(shards, RUN_ID)
+    assert shard.record.spec.run_id == RUN_ID == shard.record.run_id
+    assert contradiction(shard.record, shard.predictions) == ""
+    check_reproduced(shard)
 
 
 def test_a_difficulty_is_read_and_reproduced(shards: Shards) -> None:

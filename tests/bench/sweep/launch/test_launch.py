@@ -126,7 +126,7 @@ def launch_and_signal(number: int, jobs: int, around: Surroundings, todo: list[R
 
 @pytest.mark.parametrize("jobs", [0, 2])
 def test_ctrl_c_once_finishes_current_runs_and_stops(jobs: int, surroundings: Surroundings, behave):
-    behave(sleep=0.05)
+    behave(sleep=0.05 if jobs else 0)
     found, notices = launch_and_signal(signal.SIGINT, jobs, surroundings, run_tasks(200))
     assert set(found) == {RunStatus.OK, None}
     assert found.count(RunStatus.OK) == 1 or jobs
@@ -154,15 +154,11 @@ print("interrupted", summary.interrupted, "failed", len(summary.failures))
 """
 
 
-def start_sweep(runs: Path, *, seeds: int, **behaviour) -> subprocess.Popen[str]:
-    """A sweep with two workers in a process group of its own."""
-    return start_python(SWEEP, runs, seeds, FAKE_RUNNER=json.dumps(behaviour))
-
-
 def busy_sweep(folder: Path) -> subprocess.Popen[str]:
     """A sweep both of whose workers are in runs that never return to Python."""
     journal = folder / "journal"
-    process = start_sweep(folder / "runs", seeds=4, hang=["seed"], journal=str(journal))
+    behaviour = json.dumps({"hang": ["seed"], "journal": str(journal)})
+    process = start_python(SWEEP, folder / "runs", 4, FAKE_RUNNER=behaviour)
     wait_until(lambda: journal.exists() and len(journal.read_text().split()) == 2, "both workers are busy")
     return process
 
@@ -185,7 +181,7 @@ def test_ctrl_c_twice_stops_at_once_and_records_nothing(tmp_path: Path):
 def test_a_sweep_killed_at_any_moment_keeps_what_is_finished_and_ends_like_an_undisturbed_one(tmp_path: Path):
     todo, runs, kept = run_tasks(40), tmp_path / "disturbed", 0
     for moment in (0, 2, 9):
-        process = start_sweep(runs, seeds=40, sleep=0.005)
+        process = start_python(SWEEP, runs, 40, FAKE_RUNNER='{"sleep": 0.005}')
         for _ in range(moment):
             wait_for(process, "finished")
         time.sleep(0.002 * moment)

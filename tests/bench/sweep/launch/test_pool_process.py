@@ -6,10 +6,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-import launching
 import numpy as np
 import pytest
-from launching import run_tasks, statuses
+from launching import launch, run_tasks, statuses
 from sweep_requests import changed, sweep_over
 
 from bench.context import RunContext
@@ -20,7 +19,7 @@ from bench.sweep.launch import pool_process
 from bench.sweep.launch.pool import worker_environment
 from bench.sweep.launch.pool_process import PoolProcess
 from bench.sweep.launch.task_claims import remove_leftovers
-from bench.sweep.launch.tasks import DEFAULT_RUNNER, Outcome, RunTask, Surroundings
+from bench.sweep.launch.tasks import DEFAULT_RUNNER, Outcome, Surroundings
 from bench.sweep.launchers import worker_imports
 
 pytestmark = pytest.mark.skipif(not pool_process.CAN_FORK, reason="workers are forked on Linux only")
@@ -39,29 +38,13 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, st
     return write
 
 
-def run_in(
-    around: Surroundings, modules: list[str], todo: list[RunTask], jobs: int = 1, on_finished=lambda _i, _a: None
-):
-    finished = []
-
-    def told(item, again) -> None:
-        finished.append(item)
-        on_finished(item, again)
-
-    with PoolProcess(worker_environment(around.context.threads), modules) as process:
-        process.run(
-            todo, around=around, jobs=jobs, on_finished=told, on_notice=lambda _text: None, interrupts=lambda: 0
-        )
-    return finished
-
-
 def test_all_workers_of_a_sweep_share_one_import(surroundings: Surroundings, tmp_path: Path, module, behave):
     imported = tmp_path / "imported"
     count = f"import os\nwith open({str(imported)!r}, 'a') as file:\n    file.write(f'{{os.getpid()}} ')\n"
     around = surroundings.model_copy(update={"runner": module("counted_runner", f"{count}from fake_runner import *\n")})
     behave(die=["seed 2"])  # its worker is replaced, and its run is tried on another worker
     modules = ["no_such_library", around.runner, module("counted_library", count)]
-    finished = run_in(around, modules, run_tasks(6), jobs=2)
+    finished = launch(around, 2, run_tasks(6), modules=modules).finished
     assert [item.outcome for item in finished].count(Outcome.OK) == 5
     processes = imported.read_text().split()
     assert len(processes) == 2
@@ -104,11 +87,8 @@ def test_a_forked_worker_computes_like_this_process(surroundings: Surroundings, 
         context.cache_dir.mkdir()
         around = Surroundings(runs=context.cache_dir / "runs", context=context, runner=runner)
         todo = run_tasks(2)
-        if jobs:
-            finished = run_in(around, ["bench.experiment.runner", "open_clip", runner], todo)
-        else:
-            finished = launching.launch(around, 0, todo).finished
-        assert [item.message for item in finished] == ["", ""]
+        summary = launch(around, jobs, todo, modules=["bench.experiment.runner", "open_clip", runner])
+        assert [item.message for item in summary.finished] == ["", ""]
         computed[jobs] = [dict(np.load(context.cache_dir / f"{seed}.npz")) for seed in (1, 2)]
     for here, forked in zip(*computed.values(), strict=True):
         assert {name: here[name].tobytes() for name in here} == {name: forked[name].tobytes() for name in forked}
@@ -125,17 +105,17 @@ def test_the_death_of_the_process_ends_the_sweep_and_the_same_command_resumes(
     behave(sleep=0.2, processes=str(tmp_path / "processes"))
     todo = run_tasks(6)
 
-    def kill(_item, _again) -> None:
+    def kill(_item) -> None:
         worker = int((tmp_path / "processes").read_text().split()[-1])
         status = Path(f"/proc/{worker}/status").read_text()
         os.kill(int(status.partition("PPid:")[2].split()[0]), 9)
 
     with pytest.raises(NoWorkerError, match="died with signal 9"):
-        run_in(surroundings, ["fake_runner"], todo, jobs=2, on_finished=kill)
+        launch(surroundings, 2, todo, on_finished=kill)
     left = [task for task, status in zip(todo, statuses(surroundings.runs, todo), strict=True) if status is None]
     assert 0 < len(left) < 6
     remove_leftovers(surroundings.runs)
-    assert len(run_in(surroundings, ["fake_runner"], left)) == len(left)
+    assert len(launch(surroundings, 1, left).finished) == len(left)
     assert set(statuses(surroundings.runs, todo)) == {RunStatus.OK}
 
 
@@ -149,7 +129,7 @@ def test_a_sweep_that_ends_during_the_imports_does_not_wait_for_them(module):
 def test_a_crash_during_the_imports_is_shown(surroundings: Surroundings, module):
     text = "import os, sys\nprint('a library that crashes', file=sys.stderr, flush=True)\nos.abort()\n"
     with pytest.raises(BenchError, match=r"died with signal 6.*a library that crashes"):
-        run_in(surroundings, [module("crashing_library", text)], run_tasks(2))
+        launch(surroundings, 1, run_tasks(2), modules=[module("crashing_library", text)])
 
 
 # --- what starts it ---------------------------------------------------------------------------------------------------

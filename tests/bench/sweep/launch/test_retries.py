@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_runner import make_difficulty, make_record
+from fake_runner import failed_record, make_difficulty, make_record
 from launching import run_tasks
 from left_behind import dead_process, write_claim
 
 from bench.context import RunContext
-from bench.record import RunError
 from bench.results.shards import Shards
 from bench.sweep.launch.pool import Pool, launch
 from bench.sweep.launch.task_claims import Claims
@@ -62,9 +61,7 @@ class ScriptedPool(Pool):
 
 
 def write(runs: Path, task: RunTask, *, failed: bool = False) -> None:
-    error = RunError(kind="E", message="m", traceback="t")
-    changes = {"status": "failed", "scores": [], "error": error} if failed else {}
-    Shards(runs).write(make_record(task.spec, **changes))
+    Shards(runs).write(failed_record(task.spec, ValueError("m")) if failed else make_record(task.spec))
 
 
 Script = Mapping[str, list[Outcome | str]]
@@ -99,29 +96,19 @@ def sweep(tmp_path: Path) -> Sweep:
     return Sweep(tmp_path)
 
 
-def test_without_failures_there_is_one_round_and_without_tasks_none(sweep: Sweep):
-    assert len(sweep(run_tasks(3)).finished) == 3
-    assert [again for _, _, again in sweep.told] == [False] * 3
-    assert len(sweep.pool.rounds) == 1
+def test_without_tasks_there_is_no_round(sweep: Sweep):
     assert sweep([]) == LaunchSummary((), interrupted=False)
     assert sweep.pool.rounds == []
 
 
-def test_what_failed_is_tried_again_as_often_as_said(sweep: Sweep):
-    todo = run_tasks(2)
-    summary = sweep(todo, {todo[0].key: [Outcome.FAILED]}, retries=2)
-    assert [len(tasks) for tasks in sweep.pool.tasks] == [2, 1, 1]
-    assert [task.attempt for (task,) in sweep.pool.tasks[1:]] == [2, 3]
-    assert [again for key, _, again in sweep.told if key == todo[0].key] == [True, True, False]
-    assert len(summary.failures) == 1
-    assert len(summary.finished) == 2, "each task once"
-
-
-def test_a_second_attempt_that_succeeds_is_no_failure(sweep: Sweep):
-    todo = [*run_tasks(1), DifficultyTask("b", "d")]
-    summary = sweep(todo, {task.key: [Outcome.FAILED, Outcome.OK] for task in todo}, retries=1)
-    assert summary.failures == []
-    assert [task.attempt for task in sweep.pool.tasks[1]] == [2, 2]
+def test_what_failed_is_tried_again_as_often_as_said_and_then_counts_once(sweep: Sweep):
+    todo = first, second, _, measured = [*run_tasks(3), DifficultyTask("b", "d")]
+    script = {first.key: [Outcome.FAILED]} | {item.key: [Outcome.FAILED, Outcome.OK] for item in (second, measured)}
+    summary = sweep(todo, script, retries=2)
+    assert [[task.attempt for task in tasks] for tasks in sweep.pool.tasks] == [[1] * 4, [2] * 3, [3]]
+    assert [again for key, _, again in sweep.told if key == first.key] == [True, True, False]
+    assert [item.task.spec for item in summary.failures] == [first.spec]
+    assert len(summary.finished) == 4, "each task once"
 
 
 def test_the_shard_of_an_own_failure_is_not_taken_for_the_answer_of_another_sweep(sweep: Sweep, tmp_path: Path):
@@ -151,7 +138,7 @@ def test_a_lack_of_memory_is_tried_alone_and_with_smaller_batches_which_does_not
     summary = sweep(todo, {task.key: [Outcome.FAILED] for task in todo}, failed=failed, jobs=jobs, retries=retries)
     for i in range(2):
         assert [(tasks[i].alone, tasks[i].eval_batch) for tasks in sweep.pool.tasks] == rounds
-    assert [at_once for tasks, at_once in sweep.pool.rounds if tasks[0].alone] == [1] * sum(a for a, _ in rounds)
+    assert [at_once for _, at_once in sweep.pool.rounds] == [1 if alone else jobs for alone, _ in rounds]
     assert len(summary.failures) == 2
 
 

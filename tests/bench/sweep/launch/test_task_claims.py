@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
-from functools import cache
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,33 +19,22 @@ from patience import wait_until
 from bench.sweep.launch.task_claims import Claims, Process, living, remove_leftovers
 
 
-def test_a_process_identity_shows_whether_it_is_alive():
+def test_a_process_is_alive_until_it_ends_and_one_elsewhere_is_not_visible():
+    """Numbers are reused. A container numbers its own processes, and a restarted machine begins at 1 again."""
     me = Process.current()
-    assert me.alive is True
-    assert Process(**json.loads(json.dumps(asdict(me)))) == me
-    assert dead_process().alive is False
-
-
-def test_a_reused_process_number_is_another_process():
-    me = Process.current()
-    if not me.started:
-        pytest.skip("needs /proc")
-    assert replace(me, started="1").alive is False
+    assert (me.alive, dead_process().alive) == (True, False)
+    assert replace(me, started="1").alive is (not me.started), "another process with its number"
+    for place in ("host", "boot", "namespace"):
+        assert replace(me, **{place: "b"}).alive is None
 
 
 def test_a_zombie_process_is_dead():
     if not Process.current().started:
         pytest.skip("needs /proc")
-    child = subprocess.Popen([sys.executable, "-c", ""])
+    child = subprocess.Popen([sys.executable, "-S", "-c", ""])
     number = replace(Process.current(), pid=child.pid, started="")
     wait_until(lambda: number.alive is False, "the process is a zombie")
     child.wait()
-
-
-@pytest.mark.parametrize("change", [{"host": "b"}, {"boot": "b"}, {"namespace": "b"}])
-def test_processes_of_other_machines_are_not_visible(change: dict[str, str]):
-    """A container numbers its own processes, and a restarted machine begins at 1 again."""
-    assert replace(Process.current(), **change).alive is None
 
 
 def raising(code: int) -> Callable[..., None]:
@@ -59,17 +46,12 @@ def raising(code: int) -> Callable[..., None]:
     return fail
 
 
-def beats_of(runs: Path, name: str) -> int:
-    (item,) = [item for item in living(runs) if item.name == name]
-    return item.beat
-
-
 def test_a_process_says_what_it_does_beats_and_ends(tmp_path: Path):
     with Claims(tmp_path, "worker", {"task": None}, beat=0.01) as claims:
         claims.update(task="coop on eurosat")
         (item,) = living(tmp_path)
         assert (item.kind, item.process, item.facts) == ("worker", Process.current(), {"task": "coop on eurosat"})
-        wait_until(lambda: beats_of(tmp_path, claims.name) > item.beat, "another beat")
+        wait_until(lambda: living(tmp_path)[0].beat > item.beat, "another beat")
     assert living(tmp_path) == []
 
 
@@ -116,14 +98,12 @@ def test_a_claim_has_one_holder_until_it_is_given_back(two):
     a.free("never held")
 
 
-def test_the_end_of_one_object_frees_no_claim_of_another_in_the_process(tmp_path: Path):
-    with Claims(tmp_path, "worker") as a:
-        assert a.take("r")
-        with Claims(tmp_path, "worker") as b:
-            assert b.take("other")
-            b.free("other")
-        with Claims(tmp_path, "worker") as c:
-            assert not c.take("r")
+def test_the_end_of_one_object_frees_no_claim_of_another_in_the_process(two, tmp_path: Path):
+    assert two[0].take("r")
+    with Claims(tmp_path, "worker") as ended:
+        assert ended.take("other")
+        ended.free("other")
+    assert not two[1].take("r")
 
 
 def rush(folder: Path, many: int) -> list[int]:
@@ -147,13 +127,8 @@ def rush(folder: Path, many: int) -> list[int]:
     return winners
 
 
-@cache
-def dead_process_once() -> Process:
-    return dead_process()
-
-
 def test_the_claim_of_a_process_that_died_here_is_free_once_somebody_says_so(two, tmp_path: Path):
-    write_claim(tmp_path, "r", "dead", dead_process_once())
+    write_claim(tmp_path, "r", "dead", dead_process())
     assert not two[0].take("r"), "its sweep first records how its run ended"
     assert two[0].free_if_dead("r")
     assert two[0].take("r")
@@ -163,8 +138,9 @@ def test_the_claim_of_a_process_that_died_here_is_free_once_somebody_says_so(two
 def test_of_many_processes_that_take_over_a_claim_one_gets_it(tmp_path: Path):
     """The claim of the new holder must not be taken for that of the dead one."""
     assert len(rush(tmp_path, 8)) == 1, "of nobody"
+    dead = dead_process()
     for _ in range(40):
-        write_claim(tmp_path, "r", "dead", dead_process_once())
+        write_claim(tmp_path, "r", "dead", dead)
         assert len(rush(tmp_path, 4)) == 1
     assert [path.name for path in (tmp_path / "claims").iterdir()] == [], "nothing stays"
 
@@ -226,7 +202,7 @@ def test_claims_need_no_locks_of_the_file_system(two, tmp_path: Path, monkeypatc
     a, b = two
     assert a.take("r")
     assert not b.take("r")
-    write_claim(tmp_path, "s", "dead", dead_process_once())
+    write_claim(tmp_path, "s", "dead", dead_process())
     assert b.free_if_dead("s")
 
 
