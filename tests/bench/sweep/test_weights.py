@@ -60,7 +60,7 @@ def test_weights_that_cannot_be_fetched_are_tried_once_and_refuse_all_their_runs
     lines = [line for line in capsys.readouterr().err.splitlines() if "could not be fetched" in line]
     assert lines == [
         f"left out: {MISSING} (8 runs): The weights {MISSING} could not be fetched (ConnectionError: no route to "
-        "host). With a copy on disk, give -b 'ViT-B-32=FILE,quickgelu,preprocess=openai'."
+        "host). Check the network. With a copy on disk, give -b 'ViT-B-32=FILE,quickgelu,preprocess=openai'."
     ]
     assert [item.outcome for item in outcome.summary.finished] == [Outcome.OK] * 10, "two and eight"
     assert {spec.backbone for spec in outcome.plan.specs} == {PRESENT}
