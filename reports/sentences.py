@@ -86,7 +86,7 @@ def remarks(view: OverviewView, measure: str) -> Markup:
     """How H is averaged, that a demo is one, and which command adds what a small set of runs lacks."""
     parts = []
     if measure == H and view.convention is HConvention.H_OF_MEANS:
-        parts.append("Mean H is that of the mean accuracies, as papers print it; gains are those of each dataset's H.")
+        parts.append("Mean H is that of the mean accuracies, as in most papers; gains are those of each dataset's H.")
     if view.demo is not None:
         images = "all images" if view.demo.shots == ALL_SHOTS else f"{counted(view.demo.shots, 'image')} per class"
         parts.append(f"Demo on {images}; published recipes may differ.")

@@ -259,7 +259,7 @@ def _former(file: Path, images: Path) -> CustomDataset:
     """The description in a file; raises RegistrationError if it describes other images."""
     former = read_description(file)
     place = former.place(file.parent)
-    if place.resolve() != images.resolve():
+    if images.exists() and place.resolve() != images.resolve():
         moved = "" if place.exists() else f"If they moved, write {images.absolute()} as `images` into the file. "
         raise RegistrationError(
             f"{file} exists and describes {place}. {moved}Give --force to overwrite it, or another name."

@@ -230,6 +230,7 @@ def test_ctrl_c_is_exit_code_130_and_the_rest_runs_later(tmp_path: Path, data: P
     # the second where Ctrl-C arrives between two runs
     assert "Stopping after the 1 current" in err or "run is in progress." in err
     assert "finished, 0 failed" in out
+    assert "other sweeps" not in err, "nobody else works here"
 
 
 # --- looking ----------------------------------------------------------------------------------------------------------
