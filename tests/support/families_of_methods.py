@@ -19,15 +19,16 @@ def some_fast(names: Sequence[str], fast: set[str]) -> list[object]:
 
 def one_of_each_family(names: Sequence[str]) -> list[object]:
     """The names as parameters. The first of each family among them is fast; it covers the lines that all share."""
-    return some_fast(names, _first_of_each_family(names))
+    return some_fast(names, first_of_each_family(names))
 
 
 def cheap_of_each_family(names: Sequence[str]) -> set[str]:
     """The first name of each family; if there is one, of those that run no image through a tower in each step."""
-    return _first_of_each_family(sorted(names, key=reads_images))
+    return first_of_each_family(sorted(names, key=reads_images))
 
 
-def _first_of_each_family(names: Sequence[str]) -> set[str]:
+def first_of_each_family(names: Sequence[str]) -> set[str]:
+    """The first name of each family."""
     first: dict[object, str] = {}
     for name in names:
         first.setdefault(get_method(name).info.family, name)
