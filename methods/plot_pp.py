@@ -97,7 +97,7 @@ class PLOTPPConfig(MethodConfig):
         return self
 
     def unused_settings(self) -> dict[str, str]:
-        return {"n_ctx": "worded_init=true takes one vector for each word"} if self.worded_init else {}
+        return {"n_ctx": "prompts start at words; set worded_init=false as well"} if self.worded_init else {}
 
     def parameter_count(self, sizes: Sizes) -> int:
         return self.n_text * self.n_ctx * sizes.text_width + self.n_image * self.n_visual * sizes.image_width

@@ -154,9 +154,9 @@ def entry_keys(runs: Sequence[ScoredRun]) -> dict[tuple[str, str, str], str]:
         settings = {key: {flat[identity].get(key, "unset") for identity in siblings} for key in keys}
         always = {key for key in keys if key in (EPOCH, RECIPE) or key.split(".")[0] in changed[method]}
         naming = [key for key in keys if len(settings[key]) > 1 or key in always or settings[key] & {ORACLE, ENSEMBLE}]
-        numbers = [key for key in naming if key not in ("recipe.name", "recipe.source")]
-        if len({tuple(flat[identity].get(key) for key in numbers) for identity in siblings}) == len(siblings):
-            naming = numbers
+        effective = [key for key in naming if key not in ("recipe.name", "recipe.source")]
+        if len({tuple(flat[identity].get(key) for key in effective) for identity in siblings}) == len(siblings):
+            naming = effective
         for identity in siblings:
             text = ", ".join(f"{key}={flat[identity].get(key, 'unset')}" for key in naming)
             labels[identity] = f"{method} [{_shortened(text)}]" if naming else method

@@ -122,7 +122,7 @@ def carry_out(plan: Plan, log: SweepLog, process: PoolProcess | None = None) -> 
     if process is not None and tasks:
         import_module("bench.results")  # for the results; workers begin only after the imports of their process
     summary = _launch(tasks, plan, log, process) if tasks else LaunchSummary((), interrupted=False)
-    if summary.held and not summary.interrupted:
+    if summary.held:
         log.notice(
             f"{counted(summary.held, 'run')} left to other sweeps; the last one loads all runs into the database"
         )

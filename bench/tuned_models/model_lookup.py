@@ -38,7 +38,7 @@ def find_model(name: str | Path, runs: Path = Path("runs")) -> Path:
         )
     raise UsageError(
         f"There is no model {name}: no such file, and none of the {len(models)} in {runs / MODELS} has this name. "
-        "`etl-bench recommend` and `run --keep-models best` make one."
+        "`etl-bench models` lists them; `recommend` and `run --keep-models best` make one."
     )
 
 

@@ -256,7 +256,7 @@ def add_custom_dataset(
 
 
 def _former(file: Path, images: Path) -> CustomDataset:
-    """The description in a file; raises RegistrationError if it describes other images."""
+    """The description in a file; raises RegistrationError if it describes other images, which exist."""
     former = read_description(file)
     place = former.place(file.parent)
     if images.exists() and place.resolve() != images.resolve():

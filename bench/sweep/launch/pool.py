@@ -122,7 +122,7 @@ class Pool:
     def run(self, tasks: Sequence[Task]) -> int:
         """Run all tasks; returns how many are left to other sweeps. Raises NoWorkerError if no worker could start.
 
-        Ends early if a result cannot be written.
+        Ends early, and returns 0, after Ctrl-C or if a result cannot be written.
         """
         if self.around.memory_bytes is not None and not CAN_LIMIT_MEMORY:
             self.on_notice("--memory has no effect on this system: only Linux can limit the memory of a process.")
@@ -134,7 +134,7 @@ class Pool:
             self._round([task for task in tasks if task not in alone], self.jobs)
             self._round(alone, min(self.jobs, 1))
             tasks = self._again + self._left_by_others()
-        return len(self._open)
+        return 0 if self._stopping else len(self._open)
 
     @property
     def _stopping(self) -> bool:

@@ -171,6 +171,7 @@ def test_a_runs_folder_that_is_removed_is_said_to_be_gone_and_is_not_made_again(
     assert [item.outcome for item in summary.finished] == [Outcome.OK, Outcome.GONE]
     assert notices == [], "no worker died"
     assert summary.unwritten.message.startswith(f"the runs folder {runs} is gone")
+    assert summary.held == 0, "the runs that are left are those of no other sweep"
     assert not Shards(runs).scan()
 
 
