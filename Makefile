@@ -35,11 +35,13 @@ test: $(VENV)/.dev ## run the tests but slow ones that a faster test covers, one
 test-programs: $(VENV)/.dev ## run the tests that need a browser or a compiler, which `make test` leaves out where there is none
 	$(PYTEST) -m '(browser or compiler) and not slow'
 
-# Baseline instructions round otherwise, and one busy process a core leaves the tests half of the time.
+# Baseline instructions round otherwise, and one busy process a core leaves the tests half of the time. The annotated
+# types and sizes of arrays are checked here alone: that takes a third of the time of the tests of methods.
 test-portable: export ATEN_CPU_CAPABILITY = default
 test-portable: export OMP_NUM_THREADS = 1
-test-portable: $(VENV)/.dev ## run the fast tests of numbers and of processes as on another, busy processor
-	$(BIN)/python tests/support/busy.py $(PYTEST) --timeout 1800 -m 'portable and not slow' tests/bench tests/methods
+test-portable: $(VENV)/.dev ## run the fast tests of numbers and of processes as on another, busy processor, and check array types
+	$(BIN)/python tests/support/busy.py $(PYTEST) --timeout 1800 --jaxtyping-packages=methods,beartype.beartype \
+		-m 'portable and not slow' tests/bench tests/methods
 
 check: lint format-check imports typecheck doctest docs test ## everything a change must pass, quickest first
 

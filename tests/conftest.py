@@ -20,7 +20,6 @@ if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
 # A thread that waits for others sleeps, so that parallel test processes do not take each other's cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-import jaxtyping
 import parity_record
 import places
 import pytest
@@ -41,13 +40,6 @@ def _one_thread() -> None:
     """A test starts with one thread, whatever runs before it set: its matrices are too small for a second one."""
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
-
-
-@pytest.fixture(autouse=True)
-def _array_types(request: pytest.FixtureRequest) -> None:
-    """Fast tests of methods check the array types of their functions, which others call again, a quarter faster."""
-    tests_methods = request.path.is_relative_to(places.ROOT / "tests" / "methods")
-    jaxtyping.config.update("jaxtyping_disable", not tests_methods or "slow" in request.keywords)
 
 
 @pytest.fixture(autouse=True)

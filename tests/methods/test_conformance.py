@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import pytest
 import torch
-from families_of_methods import cheap_of_each_family, reads_images, some_fast
+from families_of_methods import cheap_of_each_family, some_fast
 from one_case import for_each
 from short_settings import SHORT
 
@@ -26,9 +26,7 @@ TOLERANCE = 5e-4
 LONG = {"images_belong_to_their_labels", "training_learns", "runs_are_independent", "a_kept_model_classifies_alike"}
 """Checks that take more than half of the time of all."""
 FAST = cheap_of_each_family(list(METHODS))
-"""Methods with fast tests of all checks."""
-QUICK = FAST | {name for name in METHODS if name not in SHORT and not reads_images(name)}
-"""Methods whose other checks are fast, too."""
+"""Methods with fast tests of all checks. The stored predictions of every other method are compared fast, too."""
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +45,7 @@ def failures(subject: Subject, checks: Iterable[str]) -> list[str]:
     return [f"{one.check}: {one.message}. {one.remedy}" for one in failed]
 
 
-@pytest.mark.parametrize("subject", some_fast(list(METHODS), QUICK), indirect=True)
+@pytest.mark.parametrize("subject", some_fast(list(METHODS), FAST), indirect=True)
 def test_a_method_passes_the_quick_checks(subject: Subject) -> None:
     assert failures(subject, [check for check in CHECKS if check not in LONG]) == []
 

@@ -164,7 +164,7 @@ def test_folds_are_rendered_when_they_are_opened(page):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1024, 1440])
+@pytest.mark.parametrize("width", [390, 1440])
 @pytest.mark.parametrize("address", ["", "#method=coop", "#dataset=dtd"])
 def test_no_serious_accessibility_finding(page, scheme, width, address):
     page.size(width, 900)
