@@ -59,7 +59,7 @@ def load_feature_bundles(registry: Registry[DatasetInfo]) -> None:
             registry.leave_out(name, str(error))
 
 
-def _custom_folders_advice() -> str:
+def _custom_folders_advice(_name: str) -> str:
     folders = " and ".join(str(folder.absolute()) for folder in custom_folders())
     return (
         f" Your own datasets are looked up in {folders}; "

@@ -88,14 +88,14 @@ class Registry(Generic[T]):
     Args:
         kind: the word for an entry in messages.
         load: imports the modules that register the entries; called once, when the registry is first read.
-        advice: returns a sentence, with a space in front, for the error of an unknown name.
+        advice: returns a sentence, with a space in front, for the error of that unknown name.
 
     Attributes:
         unavailable: why entries could not be loaded, by name.
     """
 
     def __init__(
-        self, kind: str, load: Callable[[], None] | None = None, advice: Callable[[], str] = lambda: ""
+        self, kind: str, load: Callable[[], None] | None = None, advice: Callable[[str], str] = lambda _: ""
     ) -> None:
         self.kind = kind
         self._advice = advice
@@ -153,7 +153,7 @@ class Registry(Generic[T]):
                 raise RegistrationError(
                     f"{self.kind.capitalize()} {name!r} could not be loaded: {self.unavailable[name]}"
                 ) from None
-            raise UnknownNameError(self.kind, name, self.entries, self._advice()) from None
+            raise UnknownNameError(self.kind, name, self.entries, self._advice(name)) from None
 
     def leave_out(self, name: str, reason: str) -> None:
         """Record and log why an entry could not be loaded; `get` shows the reason."""
@@ -176,7 +176,7 @@ class Registry(Generic[T]):
             return [pattern]
         matching = sorted(name for name in self.entries if fnmatchcase(name, pattern))
         if not matching:
-            raise UnknownNameError(self.kind, pattern, self.entries, self._advice())
+            raise UnknownNameError(self.kind, pattern, self.entries, self._advice(pattern))
         return matching
 
     def remove(self, name: str) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
@@ -234,6 +235,10 @@ def _wrapped_facts(wrapper: str, host: str) -> MethodFacts:
     return facts_from_json(values | {"settings": first | settings})
 
 
+def _file_of_that_name(name: str) -> str:
+    return f" Your file of that name is given as ./{name}.py." if Path(f"{name}.py").is_file() else ""
+
+
 class MethodFactsRegistry(Registry[MethodFacts]):
     """The facts of all methods by name, also of `wrapper:host`. Reading it imports no method of this package.
 
@@ -249,7 +254,7 @@ class MethodFactsRegistry(Registry[MethodFacts]):
         add_others: Callable[[MethodFactsRegistry], None] = lambda _: None,
         read: Callable[[type[Method[Any]]], MethodFacts] = facts_of,
     ) -> None:
-        super().__init__("method", self._load_facts)
+        super().__init__("method", self._load_facts, _file_of_that_name)
         self._add_others, self._read = add_others, cache(read)
         self._wrapped: dict[str, MethodFacts] = {}
 

@@ -118,6 +118,7 @@ def fill_place(folder: Path) -> dict[str, str]:
     (own / "named_twice.toml").write_text(half + 'template = "a {} and {}"\n')
     for name, text in {
         "file.txt": "some text\n",
+        "mine.py": "no_method = 1\n",
         "broken.toml": "methods = [",
         "unknown.toml": "metods = ['coop']\n",
         "wrong.toml": "methods = ['coop']\ndatasets = ['spectrum_basic']\nshots = 'few'\n",

@@ -36,7 +36,7 @@ def recommend(dataset: str, *, progress: bool | Callable[[str], None] = True, **
     """
     from bench.extensions.recommendation.folds import plan_folds
     from bench.extensions.recommendation.race import Race, race_request
-    from bench.sweep import expand
+    from bench.sweep import duration, expand
     from datasets_registry import get_dataset
 
     request = RecommendRequest.build(dataset, **options)
@@ -56,12 +56,12 @@ def recommend(dataset: str, *, progress: bool | Callable[[str], None] = True, **
     request = replace(request, sweep=request.sweep.model_copy(update={"methods": candidates}))
     say(
         f"Race of {counted(len(candidates), 'method')} on {len(plan.images)} labelled training images of "
-        f"{request.dataset}, at most {request.budget / 60:g} min; the test part is not used"
+        f"{request.dataset}, at most {duration(request.budget)}; the test part is not used"
     )
     answer = Race(request, plan, say).run()
     if answer is None:
         raise UsageError(
-            f"No method was scored within the budget of {request.budget:g} s. Repeat the command with a larger "
+            f"No method was scored within the budget of {duration(request.budget)}. Repeat the command with a larger "
             "--budget; finished trainings are kept."
         )
     return answer
