@@ -92,14 +92,19 @@ def test_a_failure_is_a_shard_and_a_worker_that_dies_costs_only_its_run(nodes: R
 
 
 @pytest.mark.slow  # the test above starts the same cluster
-def test_files_travel_to_nodes_that_have_no_folder_in_common_with_the_driver(nodes: RayNodes, tmp_path: Path):
-    """From outside, through Ray's client: named files and weights arrive as contents, under names of the node."""
+def test_files_travel_to_nodes_that_have_no_folder_in_common_with_the_driver(tmp_path: Path):
+    """From outside, through Ray's client: named files and weights arrive as contents, under names of the node.
+
+    The cluster is its own, since the servers of clients of two clusters take the same port.
+    """
     (tmp_path / "list.jsonl").write_text("a support list")
     (tmp_path / "w.safetensors").write_text("weights")
     files = {"file": str(tmp_path / "list.jsonl"), "weights": f"{tmp_path / 'w.safetensors'},quickgelu"}
     cache = "~/nodes-own-cache"
-    process = start(nodes, tmp_path / "runs", seeds=1, client=True, runner="paths_runner", cache=cache, **files)
-    (message,) = end(process)[0]["failures"]
+    with cluster_in(tmp_path) as nodes:
+        nodes.add(1)
+        process = start(nodes, tmp_path / "runs", seeds=1, client=True, runner="paths_runner", cache=cache, **files)
+        (message,) = end(process)[0]["failures"]
     assert "'a support list'} weights {'a.local-1'" in message
     assert f"cache {nodes.variables['HOME']}/nodes-own-cache threads 1" in message
 
