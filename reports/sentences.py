@@ -74,7 +74,7 @@ def small_print(view: OverviewView, measure: str) -> Markup:
     texts = [far_trainings(view, answer.verdict)]
     if not view.seeds:
         alike = "; only equal inputs are ranked" if any(view.uses.values()) else ""
-        texts.append(f"{counted(len(view.names), 'method')}, one published value each, no costs{alike}.")
+        texts.append(f"One published value for each method, no costs{alike}.")
     beside = [Markup.escape(text) for text in texts if text]
     return Markup(" ").join(filter(None, [*_trend(view, answer), *beside, remarks(view, measure)]))
 

@@ -136,7 +136,7 @@ def test_published_numbers_have_no_interval_over_seeds():
     view = site.overviews[0]
     text = small_print(view, "H").striptags()
     assert "over seeds" not in text
-    assert "one published value each" in text
+    assert "One published value for each method" in text
     board = site.published_boards[0].board
     rows = [row for row in board.rows if row.complete and "H" in row.averages]
     best = max(rows, key=lambda row: row.averages["H"])
