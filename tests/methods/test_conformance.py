@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from one_case import for_each
 from short_settings import SHORT
 
 from bench.extensions.conformance import CHECKS, CheckOutcome, Subject, run_check
-from bench.extensions.conformance.subject import OTHER_CLASSES
+from bench.extensions.conformance.subject import OTHER_CLASSES, TASK
 from datasets_registry import EvalProtocol
 from methods import METHODS, ClosedVocabularyError, Sizes, demo_recipe
 from tools.golden_predictions import COMMAND, FILE, golden
@@ -59,7 +60,7 @@ def test_a_method_passes_the_long_checks(subject: Subject, monkeypatch: pytest.M
 
 @pytest.mark.portable
 @pytest.mark.parametrize("subject", list(METHODS), indirect=True)
-def test_a_method_gives_the_predictions_of_its_version(subject: Subject) -> None:
+def test_a_method_gives_the_predictions_of_its_version_and_learns_the_stated_parameters(subject: Subject) -> None:
     name = subject.info.name
     as_published = Subject(subject.method) if name in SHORT else subject
     now, before = golden(as_published), GOLDEN.get(name, {"version": None, "logits": []})
@@ -72,6 +73,8 @@ def test_a_method_gives_the_predictions_of_its_version(subject: Subject) -> None
         f"The logits of {name} differ from the stored ones by {difference:.1e} of the largest. Either the change is a "
         f"mistake, or {again}."
     )
+    task = replace(as_published.backbone.sizes, n_classes=len(TASK.classes), shots=TASK.shots)
+    assert as_published.finished.learned_parameters() == as_published.config.parameter_count(task)
 
 
 def test_every_method_with_stored_predictions_exists() -> None:
