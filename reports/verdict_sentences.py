@@ -54,7 +54,9 @@ def headline(view: OverviewView, measure: str) -> Headline:
     if answer.lead.mean < 0:  # H of the averages orders them, and not the mean of H
         return Headline(f"{leader} and {other} are not told apart", place)
     if (clear := _clear_gain(verdict)) is not None:
-        gain = _points(answer.averages[clear] - answer.averages[verdict.baseline or ""])
+        test = verdict.on_these(clear, verdict.baseline or "")
+        assert test is not None  # its gain is clear
+        gain = _points(test.mean)
         more = f"{leader} has the highest mean, but its gain of {gap} is not clear."
         return Headline(f"{_short(view, clear)} beats {other} by {gain} points", place, more)
     if gap == "0.0":

@@ -273,10 +273,9 @@ class _Rows:
         view, key = self.view, method.key
         verdict, average = view.answers[self.measure].verdict, view.table.averages[self.measure].get(key)
         baseline, uses = view.table.baseline, view.uses.get(key, ())
-        zero = None if baseline is None else view.table.averages[self.measure].get(baseline)
         apart = view.board is None and bool(uses)
         comparable = (method.complete or apart) and key != baseline
-        gain = average - zero if comparable and average is not None and zero is not None else None
+        gain = self._mean_gain(key, view.table.datasets) if comparable and baseline is not None else None
         entry = None if view.board is None else view.board.entry(key)
         name = view.names[key]
         return MapRow(
@@ -305,7 +304,7 @@ class _Rows:
         verdict = view.answers[self.measure].verdict
         if gain is not None:
             pair = (key, view.table.baseline or "")
-            return Strip(100 * gain, _moved(verdict.on_these(*pair), gain), _moved(verdict.on_others(*pair), gain))
+            return Strip(100 * gain, _interval(verdict.on_these(*pair)), _interval(verdict.on_others(*pair)))
         if average is None or view.table.baseline is not None or view.board is None:
             return None
         mean = view.board.average(key, self.measure)
@@ -332,24 +331,28 @@ class _Rows:
 
     def _groups(self, key: str, *, known: bool) -> tuple[MapCell, ...]:
         """The mean gain on each group, or the mean score without zero-shot; without a number where runs are missing."""
-        table, found = self.view.table, []
+        found = []
         for names in filter(None, self.view.answers[self.measure].by_difficulty):
-            scores = [table.mean(key, name, self.measure) for name in names]
-            zeros = [0.0 if (b := table.baseline) is None else table.mean(b, name, self.measure) for name in names]
-            gaps = [a - b for a, b in zip(scores, zeros, strict=True) if a is not None and b is not None]
-            if not known or len(gaps) < len(names):
+            mean = self._mean_gain(key, names) if known else None
+            if mean is None:
                 found.append(MapCell("–"))
-                continue
-            mean = sum(gaps) / len(gaps)
-            found.append(MapCell(unsigned(mean)) if table.baseline is None else MapCell(points(mean), tone_of(mean)))
+            else:
+                scores = self.view.table.baseline is None
+                found.append(MapCell(unsigned(mean)) if scores else MapCell(points(mean), tone_of(mean)))
         return tuple(found)
 
+    def _mean_gain(self, key: str, names: Sequence[str]) -> float | None:
+        """The mean of the gains on datasets, or of the scores without zero-shot; None where one is missing."""
+        table = self.view.table
+        scores = [table.mean(key, name, self.measure) for name in names]
+        zeros = [0.0 if (b := table.baseline) is None else table.mean(b, name, self.measure) for name in names]
+        gains = [a - b for a, b in zip(scores, zeros, strict=True) if a is not None and b is not None]
+        return sum(gains) / len(gains) if gains and len(gains) == len(names) else None
 
-def _moved(test: MeanTest | None, gain: float) -> tuple[float, float] | None:
-    """An interval in points around the gain that the row shows; the H of means may differ from the mean of H."""
-    if test is None or test.low is None or test.high is None:
-        return None
-    return 100 * (test.low - test.mean + gain), 100 * (test.high - test.mean + gain)
+
+def _interval(test: MeanTest | None) -> tuple[float, float] | None:
+    """The interval of a test in points."""
+    return None if test is None or test.low is None or test.high is None else (100 * test.low, 100 * test.high)
 
 
 def _column(view: OverviewView, answer: best_method.Answer, dataset: DatasetFacts) -> MapColumn:

@@ -105,6 +105,20 @@ def check_ranks(told) -> None:
         assert open_ <= set(told.may_match_here)
 
 
+def check_gains(told, rows) -> None:
+    """The gain of a row and both its intervals are those of one test, whatever the H of its averages is."""
+    for row in rows:
+        for test, shown in (
+            (told.on_these(row.key, told.baseline), row.strip and row.strip.here),
+            (told.on_others(row.key, told.baseline), row.strip and row.strip.elsewhere),
+        ):
+            if test is None or row.strip is None:
+                continue
+            assert row.strip.mean == pytest.approx(100 * test.mean)
+            assert (shown is None) == (test.low is None)
+            assert shown is None or shown == pytest.approx((100 * test.low, 100 * test.high))
+
+
 def check(site) -> int:
     """Every state of a page; returns how many there were."""
     states = 0
@@ -121,9 +135,11 @@ def check(site) -> int:
             assert shown["headline"].replace("\u00a0", " ") == said.claim
             known = Markup(shown["known"]).striptags().replace("\u00a0", " ")
             check_known(told, known, said.claim, view.names)
+            mapped = gain_map(view, measure)
+            if told.baseline is not None:
+                check_gains(told, mapped.rows)
             if board is not None:
                 assert told is board.verdicts[measure]
-                mapped = gain_map(view, measure)
                 shown = {row.key: row.rank for row in filter(None, (mapped.zero, *mapped.rows))}
                 assert shown == {entry.key: told.ranks.get(entry.key, "–") for entry in board.board.entries}
     return states
