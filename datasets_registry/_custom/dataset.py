@@ -58,7 +58,7 @@ class CustomDataset(BaseModel):
         names: class names for prompts, by label; a label without an entry is used as the name.
         title: the name in tables; default: the file's name.
         root: for a table, the folder its paths are relative to; default: the table's folder.
-        orient: turn images upright by their EXIF orientation.
+        orient: turn images upright by their EXIF orientation, as phones store them.
         skip: keys of images that are left out, such as damaged files.
         small_classes: labels of classes that are left out because they have too few images.
     """
@@ -79,7 +79,7 @@ class CustomDataset(BaseModel):
     citation: str = ""
     root: str | None = None
     columns: ColumnNames = ColumnNames()
-    orient: bool = False
+    orient: bool = True
     skip: tuple[str, ...] = ()
     small_classes: tuple[str, ...] = ()
 

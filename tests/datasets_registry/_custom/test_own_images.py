@@ -196,35 +196,37 @@ def test_the_summary_has_sizes_and_unused_files(birds: Path) -> None:
 # --- EXIF orientation -------------------------------------------------------------------------------------------------
 
 
-def without_orient(added: AddedDataset) -> AddedDataset:
-    """The dataset as a file from before the setting describes it."""
+def with_orient(added: AddedDataset, orient: str) -> AddedDataset:
+    """The dataset as a file with this line about its orientation, or with none, describes it."""
     lines = [line for line in added.file.read_text().splitlines() if not line.startswith("orient")]
-    added.file.write_text("\n".join(lines) + "\n")
+    added.file.write_text("\n".join((*lines, orient)) + "\n")
     config = type(added.config).model_validate(toml(added))
     return replace(added, config=config, info=config.info("birds", added.file.parent))
 
 
-def test_own_images_are_turned_upright_and_datasets_of_before_are_not(birds: Path) -> None:
+def test_own_images_are_turned_upright_unless_the_file_says_otherwise(birds: Path) -> None:
     (birds / "crow" / "0.jpg").write_bytes(rotated(0, 6))
     added = add(birds)
     assert added.facts()["turned_by_exif"] == 1
-    splits, before = added.info.reader(None), without_orient(added).info.reader(None)
-    upright, stored = splits.images.load("crow/0.jpg"), before.images.load("crow/0.jpg")
+    splits, as_stored = added.info.reader(None), with_orient(added, "orient = false").info.reader(None)
+    upright, stored = splits.images.load("crow/0.jpg"), as_stored.images.load("crow/0.jpg")
     assert (upright.size, stored.size) == ((48, 64), (64, 48))
     assert upright.tobytes() == stored.transpose(Image.Transpose.ROTATE_270).tobytes()
-    assert splits.images.digest("crow/0.jpg") != before.images.digest("crow/0.jpg"), "its cached features differ"
-    assert splits.images.digest("crow/1.jpg") == before.images.digest("crow/1.jpg")
-    assert (splits.train, splits.val, splits.test) == (before.train, before.val, before.test)
+    assert splits.images.digest("crow/0.jpg") != as_stored.images.digest("crow/0.jpg"), "its cached features differ"
+    assert splits.images.digest("crow/1.jpg") == as_stored.images.digest("crow/1.jpg")
+    assert (splits.train, splits.val, splits.test) == (as_stored.train, as_stored.val, as_stored.test)
     assert add(birds, orient=False).splits.images.load("crow/0.jpg").size == (64, 48)
+    by_hand = with_orient(added, "").info.reader(None)
+    assert by_hand.images.load("crow/0.jpg").size == (48, 64)
 
 
 def test_the_fingerprint_has_the_rule_only_where_an_image_is_turned(birds: Path) -> None:
     added = add(birds)
-    assert draw(added, 1).fingerprint == draw(without_orient(added), 1).fingerprint
+    assert draw(added, 1).fingerprint == draw(with_orient(added, "orient = false"), 1).fingerprint
     for i in range(12):
         (birds / "crow" / f"{i}.jpg").write_bytes(rotated(i, 3))
     added = add(birds)
-    assert draw(added, 0).fingerprint != draw(without_orient(added), 0).fingerprint, "test images alone"
+    assert draw(added, 0).fingerprint != draw(with_orient(added, "orient = false"), 0).fingerprint, "test images alone"
 
 
 # --- class names ------------------------------------------------------------------------------------------------------
