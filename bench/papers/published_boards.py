@@ -19,7 +19,7 @@ from bench.analysis import (
 )
 from bench.papers.catalogue import Catalogue
 from bench.papers.printed_averages import DATASETS, MEANS
-from bench.papers.published_numbers import ACCURACY, PrintedNumber, numbers_of
+from bench.papers.published_numbers import ACCURACY, PrintedNumber, Standing, numbers_of
 
 SPLITS = ("base", "new", "all")
 
@@ -37,6 +37,7 @@ class PublishedRow:
         sources: numbers of the tables with exactly these values.
         notes: known errors.
         uses: what the method sees besides the labelled images; None if that is not known.
+        rerun: whether the tables say that they trained the method of others again.
     """
 
     key: str
@@ -48,6 +49,7 @@ class PublishedRow:
     sources: tuple[int, ...]
     notes: tuple[str, ...]
     uses: tuple[str, ...] | None = ()
+    rerun: bool = False
 
     @property
     def plain(self) -> bool:
@@ -71,7 +73,8 @@ class PublishedBoard:
 
     Args:
         rows: those with datasets of the board, complete ones first, then those that use only the labelled images.
-        one_per_title: the complete row of each title, or the one that most tables print; in the same order, best first.
+        one_per_title: the complete row of each title, or the one that most tables print, at equal number rather one
+            that is not of another paper's training; in the same order, best first.
         baseline: key of the zero-shot row that gains refer to, or None.
         difficulty: of the datasets by covariate, where it is known.
     """
@@ -204,12 +207,15 @@ def _rows(
     """
     values: dict[tuple[str, str, int], dict[str, dict[str, float]]] = {}
     notes: dict[tuple[str, str, int], set[str]] = defaultdict(set)
+    reruns: set[tuple[str, str, int]] = set()
     for number, table in table_of.items():
         if protocol in TRANSFER_PROTOCOLS and number.split != "target":
             continue  # the training dataset
         place = number.method, number.label, table
         cell = values.setdefault(place, {}).setdefault(number.dataset, {})
         cell.setdefault(number.run_split, number.value)
+        if number.standing == Standing.RERUN:
+            reruns.add(place)
         if number.note:
             notes[place].add(f"{number.dataset} {number.split}: {number.note}")
     equal: dict[object, list[tuple[str, str, int]]] = defaultdict(list)
@@ -234,6 +240,7 @@ def _rows(
                 sources=tuple(number for _, _, number in places),
                 notes=tuple(sorted(set().union(*(notes[place] for place in places)))),
                 uses=catalogue.method(method).uses,
+                rerun=reruns.issuperset(places),
             )
         )
     return rows, datasets
@@ -264,8 +271,8 @@ def _one_per_title(
 ) -> tuple[PublishedRow | None, list[PublishedRow]]:
     """The complete zero-shot row that most tables agree on, None without one, and one row of each title."""
 
-    def preference(row: PublishedRow) -> tuple[bool, int, int]:
-        return row.complete, len(row.sources), -row.sources[0]
+    def preference(row: PublishedRow) -> tuple[bool, int, bool, int]:
+        return row.complete, len(row.sources), not row.rerun, -row.sources[0]
 
     zero_shot = [row for row in rows if row.method == BASELINE]
     baseline = max((row for row in zero_shot if row.complete), key=preference, default=None)

@@ -57,3 +57,15 @@ def test_equal_rows_of_several_tables_are_one_row_with_all_their_sources() -> No
     board = board_of(printed + copied)
     assert {row.method: len(row.sources) for row in board.rows} == dict.fromkeys(METHODS, 1) | {"coop": 2}
     assert {len(of_table) for of_table in numbers_by_table(printed + copied).values()} == {len(printed), len(copied)}
+
+
+def test_of_as_many_tables_the_one_that_did_not_train_the_method_again_stands_for_it() -> None:
+    printed = numbers("few-shot", "all", "dtd", "eurosat")
+    again = [
+        replace(number, reported_in="A paper", value=0.99, standing="rerun")
+        for number in printed
+        if number.method == "coop"
+    ]
+    (row,) = (row for row in board_of(printed + again).one_per_title if row.method == "coop")
+    assert row.averages["all"] == 0.5
+    assert not row.rerun
