@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from bench.sweep import Plan, SweepLog, SweepRequest
 
 ALL_EXPERIMENTS = "all"
+INTERRUPTED = 130
+"""Exit code of a command that was stopped."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class ReproducedExperiment:
     @property
     def interrupted(self) -> bool:
         """Whether its sweep was stopped."""
-        return self.exit_code == 130
+        return self.exit_code == INTERRUPTED
 
     def table(self) -> Table:
         """The lines as texts, laid out as in papers."""
@@ -158,6 +160,11 @@ def _check_names(paper: Paper, name: str) -> None:
 
     experiment = paper.experiments[name]
     if experiment.printed:
+        if not paper.header.reported_in:
+            raise paper.located(
+                (name, "printed"),
+                "At the top of the file, `reported-in` must name the paper in the ledger.",
+            )
         try:
             printed_numbers(paper.header.reported_in, experiment.printed)
         except UsageError as error:
@@ -178,9 +185,13 @@ def _reproduced(
     from bench.api.running import report_failures, run_request
     from bench.papers import SYNTHETIC_STATEMENT
 
-    experiment, left_out, ids = paper.experiments[name], list(lacks), dict[str, None]()
+    experiment, left_out, method_of = paper.experiments[name], list(lacks), dict[str, str]()
+    unfinished = set[str]()
     code = 3 if lacks else 0
     for request in requests:
+        if code == INTERRUPTED:
+            unfinished.update(request.methods)
+            continue
         try:
             outcome = run_request(request, log)
         except ImpossibleCombinationError as error:  # its data or weights are missing
@@ -188,13 +199,19 @@ def _reproduced(
             code = max(code, 3)
             continue
         report_failures(outcome, log)
-        ids |= {spec.run_id: None for spec in outcome.plan.specs}
+        method_of |= {spec.run_id: spec.method for spec in outcome.plan.specs}
         left_out += [f"{item.what}: {item.reason}" for item in outcome.plan.left_out]
         code = max(code, outcome.exit_code)
-    frame, difficulty = _frames(folder, ids)
-    rows = _rows(paper, name, frame, difficulty, on, list(ids), part)
+    frame, difficulty = _frames(folder, method_of)
+    finished = set(frame["run_id"]) if len(frame) else set()
+    unfinished.update(method for run_id, method in method_of.items() if run_id not in finished)
+    rows = _rows(paper, name, frame, difficulty, on, list(method_of), part, averages=not unfinished)
     verdicts = Counter(cell.verdict for row in rows for cell in row.cells.values() if cell.verdict)
     said = [paper.header.note, experiment.note, *_about_rows(name, rows, part)]
+    if unfinished and rows:
+        said.append(f"Some runs are not finished, of {', '.join(sorted(unfinished))}: there are no averages.")
+    if experiment.printed and rows and not on and not any(cell.printed for row in rows for cell in row.cells.values()):
+        said.append("The printed numbers are of other settings than these runs.")
     said += [SYNTHETIC_STATEMENT] if on else []
     return ReproducedExperiment(
         name,
@@ -204,7 +221,7 @@ def _reproduced(
         tuple(filter(None, said)),
         tuple(dict.fromkeys(left_out)),
         code,
-        frozenset(ids),
+        frozenset(method_of),
     )
 
 
@@ -234,15 +251,18 @@ def _rows(
     on: str | None,
     ids: Sequence[str],
     part: PaperPart,
+    *,
+    averages: bool,
 ) -> list[TableRow]:
-    """The rows of a table with the chosen methods and datasets; on synthetic data ours."""
+    """The rows of a table with the chosen methods and datasets; on synthetic data and of a user's file ours."""
     from bench.papers import own_rows, published_frame, reproduced_rows
 
     if on:
-        return own_rows(frame, order=ids, stands_for=part.stands_for[name])
+        return own_rows(frame, order=ids, stands_for=part.stands_for[name], averages=averages)
     printed = _printed(paper, name)
-    if printed.empty:
-        return own_rows(frame, published_frame(), order=ids)
+    if printed.empty or paper.file is not None:
+        numbers = published_frame() if printed.empty else printed
+        return own_rows(frame, numbers, order=ids, averages=averages)
     for column, chosen in (("method", part.methods), ("dataset", part.datasets)):
         printed = printed[printed[column].isin(chosen)] if chosen else printed
     return reproduced_rows(printed, frame, difficulty)

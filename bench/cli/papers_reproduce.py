@@ -63,7 +63,7 @@ def reproduce_command(
         for experiment in experiments:
             _print_reproduced(experiment)
     if any(experiment.interrupted for experiment in experiments):
-        remark("Interrupted: tables and figures have the runs that are finished. Repeat the command to go on.")
+        remark("Interrupted: the tables have only finished runs. Repeat the command to go on.")
     raise typer.Exit(max(experiment.exit_code for experiment in experiments))
 
 

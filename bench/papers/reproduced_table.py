@@ -76,7 +76,7 @@ class TableRow:
 def printed_numbers(reported_in: str, tables: Sequence[str]) -> pd.DataFrame:
     """The numbers of some tables of a paper in the ledger.
 
-    Raises UsageError, with near misses, for a paper or table that the ledger does not have.
+    Raises UsageError for a paper or table that the ledger does not have.
     """
     frame = published_frame()
     of_paper = frame[frame["reported_in"] == reported_in]
@@ -87,8 +87,7 @@ def printed_numbers(reported_in: str, tables: Sequence[str]) -> pd.DataFrame:
     for name in tables:
         if name not in table_names:
             raise UsageError(
-                f"The ledger has no table {name!r} of {reported_in}.{did_you_mean(name, table_names)} "
-                f"Known: {', '.join(map(repr, table_names))}."
+                f"The ledger has no table {name!r} of {reported_in}. Its tables: {', '.join(map(repr, table_names))}."
             )
     return of_paper[of_paper["source_table"].isin(list(tables))]
 
@@ -131,8 +130,9 @@ def own_rows(
     *,
     order: Sequence[str] = (),
     stands_for: Mapping[str, str] | None = None,
+    averages: bool = True,
 ) -> list[TableRow]:
-    """Our numbers but for the open score, one row for each entry and dataset, and its average.
+    """Our numbers but for the open score, one row for each entry and dataset, and by default its average.
 
     Args:
         runs: the store's `runs_frame(outcomes=True)`.
@@ -140,6 +140,7 @@ def own_rows(
         order: run ids; entries and datasets stand in the order of their first run, the source first. Default: highest
             average first.
         stands_for: the paper's dataset by the synthetic one.
+        averages: False where runs are missing: an average would be over fewer datasets than planned.
     """
     boards = build_leaderboards(runs) if len(runs) else []
     place = {run_id: number for number, run_id in enumerate(order)}
@@ -159,7 +160,7 @@ def own_rows(
             datasets = [name for name in board.datasets if array.has(entry.key, name)]
             datasets.sort(key=lambda name: (name != source, first(array.ids(entry.key, name))))
             of_dataset = {name: {split: board.score(entry.key, name, split) for split in measures} for name in datasets}
-            if len(of_dataset) > 1:
+            if averages and len(of_dataset) > 1:
                 of_dataset[AVERAGE] = {m: board.average(entry.key, m, HConvention.MEAN_OF_H) for m in measures}
             for name, scores in of_dataset.items():
                 cells = {}

@@ -11,6 +11,7 @@ from worlds import make_world
 
 from bench.api import list_experiments, reproduce_paper
 from bench.api.reproducing import ReproducedExperiment
+from bench.api.running import run_request
 from bench.errors import UsageError
 from bench.papers import (
     TableRow,
@@ -21,7 +22,7 @@ from bench.papers import (
 )
 from bench.papers.reproduced_table import TableCell
 from bench.results import Shards, fresh_store
-from bench.sweep import unfinished_sweeps
+from bench.sweep import SweepLog, SweepRequest, unfinished_sweeps
 from bench.sweep.sweep_files import planned_run_ids
 
 FAST = {"on": "synthetic", "runner": "fake_runner", "jobs": 0, "progress": "none"}
@@ -161,6 +162,54 @@ def test_the_source_is_first_and_the_average_says_that_it_leaves_it_out(tmp_path
     (found,) = reproduce_paper("apex", "table-3", on="synthetic", runs=tmp_path, progress="none", jobs=0, **part)
     assert [row.stands_for for row in found.rows] == ["imagenet", "eurosat", ""]
     assert any("without the source spectrum_basic" in note for note in found.notes)
+
+
+def test_a_table_without_some_of_its_runs_has_no_averages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def averages(experiment: ReproducedExperiment) -> set[str]:
+        return {row.method for row in experiment.rows if row.dataset == "average"}
+
+    part = {"datasets": "eurosat,dtd", "methods": "zero_shot,apex", "seeds": "1,"}
+    whole = reproduced("table-2", tmp_path, **part)
+    assert averages(whole) == {"zero_shot", "apex"}
+    apex_ids = {run_id for run_id in whole.run_ids if Shards(tmp_path).record(run_id).spec.method == "apex"}
+    carry_out = run_request
+
+    def stopped(request: SweepRequest, log: SweepLog) -> object:
+        outcome = carry_out(request, log)
+        for path in tmp_path.glob(f"shards/??/{min(apex_ids)}.*"):
+            path.unlink()
+        return outcome
+
+    monkeypatch.setattr("bench.api.running.run_request", stopped)
+    part_of_it = reproduced("table-2", tmp_path, **part)
+    assert part_of_it.rows
+    assert not averages(part_of_it)
+    assert any("not finished, of apex:" in note for note in part_of_it.notes)
+
+
+MINE = f"""
+title = "Mine"
+address = "arXiv:2311.15569"
+[table-1]
+title = "One"
+printed = ["{TABLE_2}"]
+[[table-1.sweep]]
+methods = ["zero_shot"]
+datasets = ["spectrum_basic"]
+backbones = ["ViT-demo.drawn"]
+"""
+
+
+def test_the_runs_of_a_users_file_are_shown_whatever_the_ledger_prints(tmp_path: Path) -> None:
+    paper = tmp_path / "mine.toml"
+    paper.write_text(f'reported-in = "{PAPER}"{MINE}')
+    (experiment,) = reproduce_paper(str(paper), runs=tmp_path / "runs", **FAST | {"on": None})
+    assert [row.dataset for row in experiment.rows] == ["spectrum_basic"]
+    assert experiment.rows[0].cells["new"].ours is not None
+    assert any("other settings" in note for note in experiment.notes)
+    paper.write_text(MINE)
+    with pytest.raises(UsageError, match="line 6.*reported-in"):
+        reproduce_paper(str(paper), runs=tmp_path / "runs", **FAST | {"on": None})
 
 
 def test_a_known_misprint_is_marked_and_said(tmp_path: Path) -> None:
