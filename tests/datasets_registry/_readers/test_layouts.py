@@ -25,7 +25,7 @@ from datasets_registry import (
 
 ON_DISK = [info for info in list_datasets() if not info.synthetic]
 WITH_SPLIT = [info for info in ON_DISK if info.split_file]
-KEYS = {  # what the split file's paths look like, with {} for a number
+KEYS = {  # what the paths of a published split file look like, with {} for a number
     "btmri": "glioma_tumor/image{:02}.jpg",
     "busi": "benign_tumor/benign ({}).png",
     "chmnist": "adipose_tissue/{:04}_CRC-Prim-HE-05_032.tif_Row_1951_Col_2701.tif",
@@ -58,7 +58,7 @@ def picture(path: Path, shade: int = 0) -> None:
 
 def split_for(info: DatasetInfo) -> dict[str, list[tuple[str, int, str]]]:
     """Two classes with two training images, one validation image and one test image each."""
-    shape = KEYS[info.name]
+    shape = KEYS.get(info.name, "{}.jpg")
     rows = [(shape.format(i), i % 2, ("left", "right")[i % 2]) for i in range(8)]
     if info.name == "stanford_cars":  # the same number in both folders
         rows[6:] = [(f"cars_test/{i:05}.jpg", i, ("left", "right")[i]) for i in range(2)]
