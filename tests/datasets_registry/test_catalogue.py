@@ -221,13 +221,13 @@ def test_a_file_that_cannot_be_imported_is_named_with_its_line(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"template": "a photo."}, r"'a photo\.' of never_registered has no '\{\}'"),
-        ({"template_variants": {"plain": "a sketch."}}, r"'a sketch\.' of never_registered has no '\{\}'"),
-        ({"reader": replace(get_dataset("dtd").reader, dataset="flowers")}, "dataset='flowers'; write .*'never_registered'"),
+        ({"template": "a photo."}, r"'a photo\.' of unknown has no '\{\}'"),
+        ({"template_variants": {"plain": "a sketch."}}, r"'a sketch\.' of unknown has no '\{\}'"),
+        ({"reader": replace(get_dataset("dtd").reader, dataset="flowers")}, "dataset='flowers'; write .*'unknown'"),
     ],
 )
 def test_an_entry_that_cannot_work_is_refused(changes: dict[str, Any], message: str) -> None:
-    fine = replace(get_dataset("dtd"), name="never_registered", reader=get_dataset("spectrum_basic").reader)
+    fine = replace(get_dataset("dtd"), name="unknown", reader=get_dataset("spectrum_basic").reader)
     with pytest.raises(RegistrationError, match=message):
         register_dataset(replace(fine, **changes))
-    assert "never_registered" not in DATASETS
+    assert "unknown" not in DATASETS
