@@ -79,6 +79,7 @@ def test_a_dataset_on_disk_has_a_citation_and_a_homepage(info: DatasetInfo):
         assert info.test_only == ("train" not in info.expected)
     else:
         assert any("counts are not checked" in problem for problem in info.known_problems)
+    assert info.known_problems
 
 
 @for_each("info", ON_DISK, ids=lambda info: info.name)
