@@ -96,7 +96,8 @@ class _Warnings(logging.Handler):
     """Prints warnings as remarks."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        remark(self.format(record))
+        if not record.name.startswith("huggingface_hub"):  # it prints its own
+            remark(self.format(record))
 
 
 _ParserError: Any = typer.BadParameter.__base__  # of typer's own click, or of click itself before typer 0.29

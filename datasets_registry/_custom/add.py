@@ -143,6 +143,8 @@ class AddedDataset:
             examples = some([" and ".join(keys) for keys in self.copies])
             yield f"note: {copies} with the same bytes{labels}: {examples}. Remove the other copies."
         yield from self._groups()
+        if self.config.split == "hash":
+            yield "note: half of the images are for training, a fifth for validation; the content of an image decides."
         if self.config.split == "even":
             yield (
                 "note: few images, so each class is split evenly. Repeat `datasets add` after you add images; it keeps "
@@ -209,8 +211,8 @@ class AddedDataset:
                 f"most {smallest}. {advice}"
             )
         return (
-            f"--shots can be at most {smallest}, of the usual numbers {shots}. To use more, `run --allow-fewer` takes "
-            f"what a class has, and {advice}"
+            f"--shots can be at most {smallest}; of the usual numbers, take {shots}. To use more, `run --allow-fewer` "
+            f"takes what a class has, and {advice}"
         )
 
 

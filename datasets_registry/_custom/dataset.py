@@ -185,9 +185,9 @@ class CustomReader:
         present = {item.label for item in labelled}
         if absent := [label for label in self.config.classes if label not in present]:
             raise DataError(
-                f"Dataset {self.name!r} lists {len(self.config.classes)} classes, but {len(absent)} have no image in "
-                f"{place}, for example {absent[0]!r}; labels found: {few_labels(listing.labels)}. Repeat `datasets "
-                f"add`, or correct `classes` in {file}."
+                f"Dataset {self.name!r}: {len(absent)} of its {len(self.config.classes)} classes have no image in "
+                f"{os.path.normpath(place)}, for example {absent[0]!r}; labels found: {few_labels(listing.labels)}. "
+                f"Repeat `datasets add`, or correct `classes` in {file}."
             )
         parts: dict[str, list[Sample]] = {part: [] for part in PARTS}
         part_of = self._parts(listing, record)

@@ -65,8 +65,8 @@ def fetch_weights(spec: BackboneSpec) -> Path | None:
     except Exception as error:  # open_clip, urllib and the hub client share no base class
         first = " ".join(str(error).split())[:200]
         raise WeightsError(
-            f"The weights {spec.slug} could not be fetched ({type(error).__name__}: {first}). Check the network. "
-            f"{advice}"
+            f"The weights {spec.slug} could not be fetched ({type(error).__name__}: {first}). Check the network; "
+            f"without one, -b ViT-demo.drawn tries the commands. {advice}"
         ) from error
 
 

@@ -58,10 +58,9 @@ def test_weights_that_cannot_be_fetched_are_tried_once_and_refuse_all_their_runs
     outcome = carry_out(made, log)
     assert len(tries) == 1
     lines = [line for line in capsys.readouterr().err.splitlines() if "could not be fetched" in line]
-    assert lines == [
-        f"left out: {MISSING} (8 runs): The weights {MISSING} could not be fetched (ConnectionError: no route to "
-        "host). Check the network. With a copy on disk, give -b 'ViT-B-32=FILE,quickgelu,preprocess=openai'."
-    ]
+    assert len(lines) == 1
+    assert lines[0].startswith(f"left out: {MISSING} (8 runs): ")
+    assert "ConnectionError: no route to host" in lines[0]
     assert [item.outcome for item in outcome.summary.finished] == [Outcome.OK] * 10, "two and eight"
     assert {spec.backbone for spec in outcome.plan.specs} == {PRESENT}
     assert outcome.exit_code == 3

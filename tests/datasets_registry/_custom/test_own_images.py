@@ -363,5 +363,5 @@ def test_the_suggested_shots_the_table_and_the_note_agree(
     if fewer:
         assert f"--shots {shots} needs --allow-fewer" in note
     else:
-        assert f"at most {smallest}, of the usual numbers {shots}." in note
+        assert f"at most {smallest}; of the usual numbers, take {shots}." in note
     draw(added, shots, allow_fewer=fewer)
