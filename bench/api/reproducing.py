@@ -207,7 +207,7 @@ def _reproduced(
     unfinished.update(method for run_id, method in method_of.items() if run_id not in finished)
     rows = _rows(paper, name, frame, difficulty, on, list(method_of), part, averages=not unfinished)
     verdicts = Counter(cell.verdict for row in rows for cell in row.cells.values() if cell.verdict)
-    said = [paper.header.note, experiment.note, *_about_rows(name, rows, part)]
+    said = [paper.header.note, experiment.note, *_about_rows(name, rows, part)] if rows else []
     if unfinished and rows:
         said.append(f"Some runs are not finished, of {', '.join(sorted(unfinished))}: there are no averages.")
     if experiment.printed and rows and not on and not any(cell.printed for row in rows for cell in row.cells.values()):

@@ -212,7 +212,7 @@ def check_claims(
 def _command(claim: Claim, shots: int | None, board: Leaderboard | None) -> str:
     """The command that runs both methods of a claim with the backbone of a board, on datasets to be named."""
     methods = "all" if claim.contrast == "regret" else ",".join(dict.fromkeys((claim.a, claim.b)))
-    backbone = shlex.quote(board.setting.backbone) if board is not None else "BACKBONE"
+    backbone = shlex.quote(board.setting.backbone) if board is not None else "ViT-B-16.openai"
     end = "" if shots is None else f" --shots {shots_value(shots)}"
     return f"`etl-bench run -m {methods} -d DATASETS -b {backbone} --protocol {claim.protocol}{end}`"
 
