@@ -1,4 +1,4 @@
-"""How a run is carried out: device, threads, caches, folders. Nothing here may change a result or a run id."""
+"""How a run is carried out: device, threads, caches, folders. It changes no run id, and results only by rounding."""
 
 from __future__ import annotations
 

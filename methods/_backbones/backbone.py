@@ -201,7 +201,7 @@ class Backbone:
 
     @property
     def arithmetic(self) -> str:
-        """The precision and, on a GPU, the kind of device after a dot, such as `fp32.cuda90` for capability 9.0.
+        """The precision and what computes, as `Precision.name_on` gives it, such as `fp32.cuda90` or `fp32.cpu4`.
 
         Features of the same weights and pixels are bit-identical only if this is equal.
         """

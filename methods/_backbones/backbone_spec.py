@@ -77,11 +77,14 @@ class Precision(StrEnum):
         return torch.autocast(device.type, dtype=self.dtype)
 
     def name_on(self, device: torch.device) -> str:
-        """The precision and, on a GPU, the kind of device after a dot, such as `fp32.cuda90` for capability 9.0."""
-        if device.type == "cpu":
-            return str(self)
+        """The precision and, after a dot, the kind of GPU or torch's threads on a CPU, where there is more than one.
+
+        Such as `fp32.cuda90` for capability 9.0, and `fp32.cpu4`.
+        """
         import torch
 
+        if device.type == "cpu":
+            return str(self) + (f".cpu{threads}" if (threads := torch.get_num_threads()) > 1 else "")
         kind = "".join(map(str, torch.cuda.get_device_capability(device))) if device.type == "cuda" else ""
         return f"{self}.{device.type}{kind}"
 

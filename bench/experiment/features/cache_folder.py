@@ -36,7 +36,7 @@ class BackboneCache:
 
     @property
     def device(self) -> str:
-        """The kind of device that computed them: `cpu`, `mps`, or such as `cuda90` for CUDA's capability 9.0."""
+        """What computed them: `cpu`, `cpu4` for four threads, `mps`, or `cuda90` for CUDA's capability 9.0."""
         return self._arithmetic.partition(".")[2] or "cpu"
 
     @property

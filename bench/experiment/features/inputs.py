@@ -229,7 +229,7 @@ def shared_inputs(slug: str, context: RunContext, precision: Precision = Precisi
     """The inputs of a backbone, loaded once per process."""
     spec = backbone_spec(slug, context.weights)
     limits = context.cache_limit, context.pixel_limit
-    return load_inputs(spec, context.device, precision, context.cache_dir, *limits)
+    return load_inputs(spec, context.device, precision, context.cache_dir, *limits, threads=torch.get_num_threads())
 
 
 def backbone_spec(slug: str, weights: Mapping[str, Path]) -> BackboneSpec:
@@ -251,8 +251,13 @@ def load_inputs(
     cache_dir: Path | None,
     cache_limit: int,
     pixel_limit: int = 0,
+    threads: int = 0,
 ) -> Inputs:
-    """Load a backbone and open its stores; the last two are kept in memory."""
+    """Load a backbone and open its stores; the last two are kept in memory.
+
+    `threads` are torch's. They change the last bits of features, so they have stores of their own.
+    """
+    del threads  # part of the key in memory; on disk, of `Backbone.arithmetic`
     backbone = copy(loaded_backbone(spec, device))
     backbone.precision, backbone.passes = precision, Passes()
     budget = None if cache_dir is None else Budget(cache_dir, cache_limit)

@@ -168,6 +168,21 @@ def test_features_are_computed_here_if_the_other_process_takes_too_long(
     assert len(pixels.asked) == 20
 
 
+# Threads
+
+
+def test_features_of_other_threads_are_computed_again(tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    try:
+        for threads, computed in ((1, 10), (2, 10), (2, 0), (1, 0)):
+            torch.set_num_threads(threads)
+            pixels = CountingPixels()
+            FeatureStore(tiny_backbone(), tmp_path).get(ADDRESSES[:10], pixels)
+            assert len(pixels.asked) == computed
+    finally:
+        torch.set_num_threads(before)
+
+
 # The size of a pass
 
 
