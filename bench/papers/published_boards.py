@@ -51,6 +51,10 @@ class PublishedRow:
     uses: tuple[str, ...] | None = ()
     rerun: bool = False
 
+    def preference(self) -> tuple[bool, int, bool, int]:
+        """The row with the largest stands for its method: complete, of most tables, not trained again, oldest."""
+        return self.complete, len(self.sources), not self.rerun, -min(self.sources)
+
     @property
     def plain(self) -> bool:
         """Whether the method sees only the labelled images, so that it can be compared with others that do."""
@@ -270,16 +274,15 @@ def _one_per_title(
     rows: Sequence[PublishedRow], catalogue: Catalogue
 ) -> tuple[PublishedRow | None, list[PublishedRow]]:
     """The complete zero-shot row that most tables agree on, None without one, and one row of each title."""
-
-    def preference(row: PublishedRow) -> tuple[bool, int, bool, int]:
-        return row.complete, len(row.sources), not row.rerun, -row.sources[0]
-
     zero_shot = [row for row in rows if row.method == BASELINE]
-    baseline = max((row for row in zero_shot if row.complete), key=preference, default=None)
+    baseline = max((row for row in zero_shot if row.complete), key=PublishedRow.preference, default=None)
     if baseline is not None:  # tables name zero-shot in several ways; the baseline stands for all
-        rows = [baseline, *(row for row in sorted(rows, key=preference, reverse=True) if row.method != BASELINE)]
+        rows = [
+            baseline,
+            *(row for row in sorted(rows, key=PublishedRow.preference, reverse=True) if row.method != BASELINE),
+        ]
     else:
-        rows = sorted(rows, key=preference, reverse=True)
+        rows = sorted(rows, key=PublishedRow.preference, reverse=True)
     chosen: dict[str, PublishedRow] = {}
     for row in rows:
         chosen.setdefault(catalogue.row_title(row.method, row.label), row)

@@ -65,10 +65,10 @@ def published_parts(view: PublishedBoardView) -> list[Part]:
     rows, datasets = counted(len(view.board.rows), "table row"), counted(len(view.datasets), "dataset")
     facts = f"{rows} · {counted(methods, 'method')} · {datasets}"
     note = (
-        "Each row is one method with the numbers that most tables agree on. The numbers in brackets link to all its "
-        "tables; Range spans their lowest and highest mean. Rows are ordered by mean. The tables do not report "
-        "variation over seeds, so there are no tests and no ranks. Hatched: the table lacks some datasets, so the mean "
-        "covers fewer datasets."
+        "Each row is one method with the numbers that most tables agree on, or else those of its own paper. The "
+        "numbers in brackets link to all its tables; Range spans their lowest and highest mean. Rows are ordered by "
+        "mean. The tables do not report variation over seeds, so no difference on these datasets is tested. Hatched: "
+        "the table lacks some datasets, so the mean covers fewer datasets."
     )
     if "H" in view.board.measures:
         note += " H is the harmonic mean of the average base and average new accuracy."
@@ -127,16 +127,13 @@ def _means_table(view: PublishedBoardView) -> Table:
 def by_method(view: PublishedBoardView) -> list[tuple[PublishedRow, list[PublishedRow]]]:
     """Each method once with its rows, those that use only the labelled images first, by decreasing mean.
 
-    The first of a pair is the row that most tables agree on, if possible complete.
+    The first of a pair is the row that stands for the method.
     """
     rows_by_title: dict[str, list[PublishedRow]] = {}
     for row in view.board.rows:
         rows_by_title.setdefault(_title(view, row), []).append(row)
     measure = view.board.measures[-1]
-    main = [
-        (max(rows, key=lambda row: (row.complete, len(row.sources), -min(row.sources))), rows)
-        for rows in rows_by_title.values()
-    ]
+    main = [(max(rows, key=PublishedRow.preference), rows) for rows in rows_by_title.values()]
 
     def order(pair: tuple[PublishedRow, list[PublishedRow]]) -> tuple[bool, bool, float, str]:
         row = pair[0]

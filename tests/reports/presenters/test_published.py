@@ -54,6 +54,7 @@ def test_the_table_has_one_row_a_method_and_the_range_of_its_tables(site):
         titles = [title(row) for row, _ in rows]
         assert len(set(titles)) == len(titles)
         assert sum(len(tables) for _, tables in rows) == len(view.board.rows)
+        assert {row.key for row, _ in rows} >= {row.key for row in view.board.one_per_title}, "those of the map"
         means = [row.averages.get(view.board.measures[-1], -1.0) for row, _ in rows if row.complete]
         assert means == sorted(means, reverse=True)
     parts = published_parts(site.published_boards[0])
