@@ -55,7 +55,7 @@ def published_table(numbers: DataFrame) -> Table:
     without_nan = numbers.astype(object).where(numbers.notna(), None)
     rows = [{str(name): value for name, value in row.items()} for row in without_nan.to_dict("records")]
     columns: list[Column | str] = [
-        "printed",
+        Column("printed", lambda row: f"{row['printed']}{'' if row['likely'] is None else ' (misprint)'}"),
         Column("method", lambda row: f"{row['method']} [{row['variant']}]" if row["variant"] else row["method"]),
         "dataset",
         Column("split", split),

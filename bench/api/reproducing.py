@@ -255,15 +255,20 @@ def _rows(
     averages: bool,
 ) -> list[TableRow]:
     """The rows of a table with the chosen methods and datasets; on synthetic data and of a user's file ours."""
-    from bench.papers import own_rows, published_frame, reproduced_rows
+    from bench.papers import all_datasets, own_rows, published_frame, reproduced_rows
 
     if on:
         return own_rows(frame, order=ids, stands_for=part.stands_for[name], averages=averages)
     printed = _printed(paper, name)
-    if printed.empty or paper.file is not None:
+    if printed.empty or (paper.file is not None and len(frame)):
         numbers = published_frame() if printed.empty else printed
         return own_rows(frame, numbers, order=ids, averages=averages)
-    for column, chosen in (("method", part.methods), ("dataset", part.datasets)):
+    methods, datasets = part.methods, part.datasets
+    if paper.file is not None:  # it names a part of the printed table
+        requests = [outline.request for outline in part.outlines[name]]
+        methods = [method for request in requests for method in request.methods]
+        datasets = [dataset for request in requests for dataset in all_datasets(request)]
+    for column, chosen in (("method", methods), ("dataset", datasets)):
         printed = printed[printed[column].isin(chosen)] if chosen else printed
     return reproduced_rows(printed, frame, difficulty)
 
