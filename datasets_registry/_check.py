@@ -197,7 +197,8 @@ def _split_findings(
 
 
 def _count_findings(info: DatasetInfo, splits: DatasetSplits, data_root: Path | None) -> Iterator[Finding]:
-    if info.expected and info.split_file is None:  # without a split file, the reader cannot notice missing images
+    has_source = info.name in dataset_sources()
+    if info.expected and (info.split_file is None or not has_source):  # else `_split_findings` counts
         expected: dict[str, int] = {part: info.expected.get(part, 0) for part in PARTS}
         if splits.counts != expected:
             full = len(splits.class_names) == info.num_classes
@@ -205,7 +206,7 @@ def _count_findings(info: DatasetInfo, splits: DatasetSplits, data_root: Path | 
                 "wrong-count" if full else "subset",
                 f"Found {_as_text(splits.counts)} images of {len(splits.class_names)} classes; the full dataset has "
                 f"{_as_text(expected)} of {info.num_classes}.",
-                _fetch_command(info.name, "--again", data_root=data_root),
+                _fetch_command(info.name, "--again", data_root=data_root) if has_source else "",
                 "problem" if full else "note",
             )
     elif len(splits.class_names) != info.num_classes and not info.expected:

@@ -7,6 +7,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from bench.analysis import (
+    FEWEST_ELSEWHERE,
     Certainty,
     H,
     HConvention,
@@ -35,7 +36,7 @@ def take(view: OverviewView, measure: str) -> Markup:
     """
     answer = view.answers[measure]
     pick, verdict = answer.advice, answer.verdict
-    if pick is None:
+    if pick is None or pick.n < FEWEST_ELSEWHERE:
         return Markup("")
     kind = "the other method" if pick.method == view.table.baseline else "the method"
     left_out = (
@@ -46,7 +47,7 @@ def take(view: OverviewView, measure: str) -> Markup:
         verdict.judgement_elsewhere.known is not Certainty.CLEAR or 2 * pick.below > pick.n
     ):
         return Markup("<b>No method is sure to gain elsewhere.</b> {}").format(left_out)
-    return Markup("<b>Take {}.</b> {}").format(view.names[pick.method], left_out)
+    return Markup("<b>If in doubt, take {}.</b> {}").format(view.names[pick.method], left_out)
 
 
 def seen_mark(seen: SeenImages) -> str:

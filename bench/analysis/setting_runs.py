@@ -370,7 +370,7 @@ def select_runs(
     for run in scored:
         newest_print = newest_task.get((run.dataset, run.shots, run.seed, run.held_out), run.fingerprint)
         if run.key not in reasons and run.fingerprint != newest_print and run.shots > 0:
-            reasons[run.key] = f"made on task {run.fingerprint[:8]}, the newest runs on {newest_print[:8]}"
+            reasons[run.key] = "made on other images or class names than the newest runs"
 
     chosen: dict[tuple[tuple[str, str, str], str, int], str] = {}
     # the sort is stable: newest first within a draw

@@ -159,7 +159,8 @@ def add_dataset(
     names: Annotated[
         Mapping[str, str] | None,
         Opt(
-            "Name of a class in prompts, as LABEL=NAME. Default: as before, or the label. Repeatable.",
+            "Name of a class in prompts, as LABEL=NAME. Default: as before, or the label with spaces for underscores. "
+            "Repeatable.",
             "--name",
             pairs="'n02084071=dog'",
         ),

@@ -27,6 +27,7 @@ from methods import (
     Batch,
     Classifier,
     Method,
+    MethodError,
     ProbabilityEnsemble,
     StreamClassifier,
     checked_logits,
@@ -170,7 +171,13 @@ def _best_on_test(
 
 def _logits(classifier: Classifier, batches: Iterable[Batch]) -> Tensor:
     logits = classifier.over(iter(batches)) if isinstance(classifier, StreamClassifier) else map(classifier, batches)
-    return torch.cat(list(copied_back(returned(classifier, each).float() for each in logits)))
+    parts = list(copied_back(returned(classifier, each).float() for each in logits))
+    if len(columns := {part.shape[-1] for part in parts}) > 1:
+        raise MethodError(
+            f"The classifier's logits have {min(columns)} to {max(columns)} columns, depending on the batch; return a "
+            "row per image and a column per class."
+        )
+    return torch.cat(parts)
 
 
 def _labels(split: EvalSplit) -> NDArray[np.int64]:

@@ -301,6 +301,8 @@ def test_a_number_of_classes_that_is_not_the_files(stated: int, code: str, level
     info = replace(get_dataset("dtd"), name="shapes", num_classes=stated, expected={}, split_file=None, reader=reader)
     found = next(item for item in check_dataset(info, tmp_path).findings if f"num_classes={stated}" in item.text)
     assert (found.code, found.level) == (code, level)
+    more = replace(info, num_classes=3, expected={"train": 5, "val": 0, "test": 0}, split_file="split.json")
+    assert "wrong-count" in {item.code for item in check_dataset(more, tmp_path).problems}
 
 
 def test_every_code_is_in_the_documentation() -> None:

@@ -155,8 +155,8 @@ def ensure_equal(found: Tensor, expected: Tensor, message: str, *, tolerance: fl
 
 
 @check(
-    "Correct this first; the other checks need it. Return plain float32 logits of images x classes; look "
-    "for log(0), division by 0, overflowing exp, and a variance over the images of one class, which needs two.",
+    "Correct this first; the other checks need it. Return plain float32 logits of images x classes. If they are not "
+    "finite, look for log(0), division by 0, overflowing exp, and a variance over the images of one class.",
     essential=True,
 )
 def it_runs(subject: Subject) -> None:

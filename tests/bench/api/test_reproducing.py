@@ -295,6 +295,18 @@ def test_a_wrong_printed_table_is_refused_before_anything_runs(tmp_path: Path) -
     assert not (tmp_path / "runs").exists()
 
 
+def test_without_runs_a_file_shows_the_printed_numbers_of_its_methods_and_datasets(tmp_path: Path) -> None:
+    paper = tmp_path / "mine.toml"
+    paper.write_text(
+        f'title = "Mine"\naddress = "arXiv:2311.15569"\nreported-in = "{PAPER}"\n'
+        '[table-1]\ntitle = "One"\nprinted = ["Table 9 (SGD)"]\n'
+        '[[table-1.sweep]]\nmethods = ["zero_shot", "maple"]\ndatasets = ["eurosat"]\nbackbones = ["ViT-tiny.random"]\n'
+    )
+    (table,) = reproduce_paper(str(paper), "table-1", runs=tmp_path / "runs", progress="none")
+    assert [row.dataset for row in table.rows] == ["eurosat", "eurosat"]
+    assert {row.cells["H"].printed for row in table.rows} == {"60.03", "77.89"}
+
+
 TWO_TABLES = """
 title = "Mine"
 address = "arXiv:2311.15569"

@@ -46,7 +46,7 @@ def test_the_answer_is_a_method_only_if_its_gain_elsewhere_is_clear_and_most_dat
     found = view.answers["H"]
     pick = found.advice
     text = take(view, "H").striptags()
-    assert text.startswith("Take APEX.")
+    assert text.startswith("If in doubt, take APEX.")
     assert text.endswith(f"gained {points(pick.gain)} on average and lost on {pick.below} of 11.")
 
     def said(answer):
@@ -59,5 +59,5 @@ def test_the_answer_is_a_method_only_if_its_gain_elsewhere_is_clear_and_most_dat
     assert said(replace(found, advice=None)) == ""
     changed = replace(view, answers={"H": replace(view.answers["H"], advice=Pick("zero_shot", -0.003, 6, 11))})
     text = take(changed, "H").striptags()
-    assert text.startswith("Take Zero-shot CLIP.")
+    assert text.startswith("If in doubt, take Zero-shot CLIP.")
     assert text.endswith("the other method that was best on the others gained −0.3 on average and lost on 6 of 11.")
