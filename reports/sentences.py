@@ -199,7 +199,7 @@ def _trend(view: OverviewView, answer: best_method.Answer) -> list[Markup]:
     if trend is None:
         text = "No trend is shown"
     elif trend.verdict not in difficulty_trend.SIGNIFICANT:
-        text = "It is not clear that the gain changes with difficulty"
+        text = "It is not clear that the gain changes with difficulty, as it varies too much among these datasets"
     else:
         titles = {dataset.name: dataset.title for dataset in view.datasets}
         carried = f"; without {titles.get(trend.carrier, trend.carrier)} that is not clear" if trend.carrier else ""

@@ -78,6 +78,11 @@ def test_the_grid_has_most_pairs_among_those_that_half_of_the_entries_have() -> 
     assert (set(found.entries), found.without) == ({"coop", "kgcoop", "maple"}, ("vpt",))
 
 
+def test_half_of_five_entries_are_three() -> None:
+    found = common_of(runs_of("coop"), runs_of("kgcoop"), *(runs_of(m, DATASETS[:2]) for m in ("maple", "vpt", "tip")))
+    assert (found.datasets, len(found.entries)) == (DATASETS[:2], 5)
+
+
 def test_many_seeds_take_no_time() -> None:
     seeds = tuple(range(1, 41))
     found = common_of(*(runs_of(method, DATASETS, seeds[: 10 + 7 * i]) for i, method in enumerate(METHODS)))

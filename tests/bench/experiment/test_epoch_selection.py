@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,13 @@ def test_what_choosing_costs_is_counted(selection: str, splits: int) -> None:
     assert 0 < cost.tuning_seconds < cost.train_seconds + cost.eval_seconds
     plain = finished(spec_of("clip_adapter", None, protocol=BASE_TO_NEW))[0].cost
     assert (plain.fits, plain.candidate_evaluations) == (1, 0)
+
+
+def test_a_held_out_shot_is_not_among_the_shots_that_a_method_sees() -> None:
+    spec = spec_of("clip_adapter", None).model_copy(update={"held_out_shot": True})
+    begun = runner.Run(spec, RunContext())
+    view = begun.support_view(begun.task.support)
+    assert {view.shots} == {spec.shots - 1} == set(Counter(view.labels.tolist()).values())
 
 
 def test_labels_of_validation_and_test_are_out_of_reach_of_the_method(monkeypatch: pytest.MonkeyPatch) -> None:
