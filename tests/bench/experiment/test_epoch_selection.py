@@ -12,7 +12,7 @@ import pytest
 import torch
 from one_case import for_each
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
-from tiny_runs import constant_rate_spec, finished
+from tiny_runs import constant_rate_spec, finished, one_spec
 
 from bench.context import RunContext
 from bench.experiment import runner
@@ -125,7 +125,8 @@ def test_what_choosing_costs_is_counted(selection: str, splits: int) -> None:
 
 
 def test_a_held_out_shot_is_not_among_the_shots_that_a_method_sees() -> None:
-    spec = spec_of("clip_adapter", None).model_copy(update={"held_out_shot": True})
+    spec = one_spec("proker", selection="hoso", shots=(4,), protocol=FEW_SHOT)
+    assert spec.held_out_shot
     begun = runner.Run(spec, RunContext())
     view = begun.support_view(begun.task.support)
     assert {view.shots} == {spec.shots - 1} == set(Counter(view.labels.tolist()).values())
