@@ -128,6 +128,10 @@ def _better(verdict: str) -> str:
     return f"{verdict} better" if verdict in ("A", "B") else verdict
 
 
+def _counted(verdict: str) -> str:
+    return "with the same images right" if verdict == "right on the same images" else _better(verdict)
+
+
 def _measure_name(measure: str) -> str:
     from bench.analysis import measure_name
 
@@ -153,7 +157,7 @@ def only_one_right(comparison: Comparison) -> Iterator[str]:
 def _known(board: Leaderboard, comparison: Comparison) -> str:
     """How many of the pairs of dataset and split have each verdict, then what is known here and elsewhere."""
     cells = comparison.cells
-    counts = Counter("the same answers" if cell.same_answers else _better(str(cell.verdict)) for cell in cells)
+    counts = Counter("with the same predictions" if cell.same_answers else _counted(cell.verdict) for cell in cells)
     verdicts = ", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items()))
     lines = [f"By dataset and split: {verdicts}."] if counts else []
     if board.common is not None:
@@ -183,7 +187,7 @@ def _allowing(board: Leaderboard, comparison: Comparison) -> str:
         return ""
     if comparison.alone:
         return ", of this pair alone"
-    return f", widened for {len(compared - {board.baseline})} methods; --planned leaves that out"
+    return f", allowing for {len(compared - {board.baseline})} methods; --planned leaves that out"
 
 
 def _elsewhere(comparison: Comparison) -> str:
