@@ -9,6 +9,8 @@ BESIDE, ABOVE = 10, 4
 """Distance of a name from the centre of its mark, and of its base line from its middle, in px."""
 NAME_LENGTH = 24
 """Most letters of a name that are shown."""
+NEAR = 10
+"""The first places of a name, up to two lines above or below its mark."""
 STEPS = 16
 """How many lines a name may be moved up or down."""
 Box = tuple[float, float, float, float]
@@ -37,20 +39,23 @@ def place_names(
     """The names of marks by key, within `ends` and apart from `lines`.
 
     A name stands right of its mark or, if it may, `left` of it, or above or below this place, as near as there is
-    room. If there is none, it stands right of its mark.
+    room. Near its mark it rather crosses a line than stands far away. If there is no room, it stands right of its mark.
 
     Example:
         >>> found = place_names({"a": (50, 50), "b": (50, 52)}, {"a": "CoOp", "b": "VPT"}, (0, 0, 200, 100))
         >>> [(label.x, label.y, label.anchor) for label in found.values()]
         [(60, 54.0, 'start'), (40, 56.0, 'end')]
     """
-    taken = [*lines, *((x - 6, y - 6, x + 6, y + 6) for x, y in marks.values())]
+    taken = [(x - 6, y - 6, x + 6, y + 6) for x, y in marks.values()]
     labels = {}
     for key, (x, y) in sorted(marks.items(), key=lambda item: item[1][1]):
         places = list(_places(x, y, LETTER * min(len(names[key]), NAME_LENGTH)))
         allowed = places if left else places[::2]
-        free = (spot for spot in allowed if _within(spot[0], ends) and not any(_meet(spot[0], box) for box in taken))
-        box, anchor, is_far = next(free, places[0])
+        free = [spot for spot in allowed if _within(spot[0], ends) and not any(_meet(spot[0], box) for box in taken)]
+        apart = [spot for spot in free if not any(_meet(spot[0], line) for line in lines)]
+        near = {spot[0] for spot in places[:NEAR]}
+        by_preference = [spot for spot in apart if spot[0] in near] + [spot for spot in free if spot[0] in near]
+        box, anchor, is_far = next(iter(by_preference + apart), places[0])
         taken.append(box)
         start, middle = box[0] if anchor == "start" else box[2], (box[1] + box[3]) / 2
         line = f"M{x:g},{y:g}L{start:g},{middle:g}" if is_far else ""

@@ -73,6 +73,9 @@ def test_a_name_stands_apart_from_the_front():
     for lines, middle in (([], 50), (front, 35)):
         label = place_names(marks, names, (40, 0, 300, 100), lines=lines)["a"]
         assert label.y == middle + ABOVE
+    crossed = [*front, (60.0, 0.0, 60.5, 100.0)]
+    label = place_names(marks, names, (40, 0, 300, 100), lines=crossed)["a"]
+    assert (label.y, label.line) == (50 + ABOVE, ""), "near, where it can only cross a line"
 
 
 @pytest.mark.parametrize("crash", ["import os; os.abort()", "raise ValueError('no such font')"])
