@@ -200,8 +200,8 @@ def _count_findings(info: DatasetInfo, splits: DatasetSplits, data_root: Path | 
     has_source = info.name in dataset_sources()
     if info.expected and (info.split_file is None or not has_source):  # else `_split_findings` counts
         expected: dict[str, int] = {part: info.expected.get(part, 0) for part in PARTS}
-        if splits.counts != expected:
-            full = len(splits.class_names) == info.num_classes
+        full = len(splits.class_names) == info.num_classes
+        if splits.counts != expected or not full:
             yield Finding(
                 "wrong-count" if full else "subset",
                 f"Found {_as_text(splits.counts)} images of {len(splits.class_names)} classes; the full dataset has "

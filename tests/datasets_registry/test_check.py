@@ -303,6 +303,8 @@ def test_a_number_of_classes_that_is_not_the_files(stated: int, code: str, level
     assert (found.code, found.level) == (code, level)
     more = replace(info, num_classes=3, expected={"train": 5, "val": 0, "test": 0}, split_file="split.json")
     assert "wrong-count" in {item.code for item in check_dataset(more, tmp_path).problems}
+    other = replace(more, num_classes=5, expected={"train": 3, "val": 0, "test": 0})
+    assert "subset" in {item.code for item in check_dataset(other, tmp_path).findings}
 
 
 def test_every_code_is_in_the_documentation() -> None:
