@@ -36,7 +36,7 @@ class ComparisonVerdict(StrEnum):
     A = "A"
     B = "B"
     INCONCLUSIVE = "inconclusive"
-    SAME = "right on the same images"
+    SAME = "with the same images right"
     UNTESTED = "not tested"
 
     @classmethod

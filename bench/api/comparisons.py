@@ -21,7 +21,7 @@ SPARE = ("seeds", "right: only A, only B", "B", "A", "runs", "datasets")
 
 _SAID = {
     "A": "A is better than B", "B": "B is better than A", "inconclusive": "A and B are not told apart",
-    "right on the same images": "A and B are right on the same images", "not tested": "the difference is not tested",
+    "with the same images right": "A and B are right on the same images", "not tested": "the difference is not tested",
 }  # fmt: skip
 """The verdicts in words."""
 _ALONE = "Intervals of rows are of one dataset; p and verdict are corrected for all datasets (Holm)."
@@ -128,10 +128,6 @@ def _better(verdict: str) -> str:
     return f"{verdict} better" if verdict in ("A", "B") else verdict
 
 
-def _counted(verdict: str) -> str:
-    return "with the same images right" if verdict == "right on the same images" else _better(verdict)
-
-
 def _measure_name(measure: str) -> str:
     from bench.analysis import measure_name
 
@@ -157,7 +153,7 @@ def only_one_right(comparison: Comparison) -> Iterator[str]:
 def _known(board: Leaderboard, comparison: Comparison) -> str:
     """How many of the pairs of dataset and split have each verdict, then what is known here and elsewhere."""
     cells = comparison.cells
-    counts = Counter("with the same predictions" if cell.same_answers else _counted(cell.verdict) for cell in cells)
+    counts = Counter(_better(str(cell.verdict)) for cell in cells)
     verdicts = ", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items()))
     lines = [f"By dataset and split: {verdicts}."] if counts else []
     if board.common is not None:

@@ -96,8 +96,7 @@ class _Warnings(logging.Handler):
     """Prints warnings as remarks."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        if not record.name.startswith("huggingface_hub"):  # it prints its own
-            remark(self.format(record))
+        remark(self.format(record))
 
 
 _ParserError: Any = typer.BadParameter.__base__  # of typer's own click, or of click itself before typer 0.29
@@ -132,6 +131,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without Unicode prints `?`
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[_Warnings()])
+    logging.getLogger("huggingface_hub").propagate = False  # it prints its own
     try:
         code = command_tree()(arguments, prog_name="etl-bench", standalone_mode=False)
     except BenchError as error:

@@ -52,10 +52,8 @@ def place_names(
         places = list(_places(x, y, LETTER * min(len(names[key]), NAME_LENGTH)))
         allowed = places if left else places[::2]
         free = [spot for spot in allowed if _within(spot[0], ends) and not any(_meet(spot[0], box) for box in taken)]
-        apart = [spot for spot in free if not any(_meet(spot[0], line) for line in lines)]
-        near = {spot[0] for spot in places[:NEAR]}
-        by_preference = [spot for spot in apart if spot[0] in near] + [spot for spot in free if spot[0] in near]
-        box, anchor, is_far = next(iter(by_preference + apart), places[0])
+        preferred = sorted(free, key=lambda spot: (spot in places[NEAR:], any(_meet(spot[0], line) for line in lines)))
+        box, anchor, is_far = next(iter(preferred), places[0])
         taken.append(box)
         start, middle = box[0] if anchor == "start" else box[2], (box[1] + box[3]) / 2
         line = f"M{x:g},{y:g}L{start:g},{middle:g}" if is_far else ""

@@ -150,12 +150,12 @@ def kill_around_a_sweep(folder: Path, *, runs: int, kills: int, seed: int, sweep
 
 
 def _kill_around(runs: Path, victims: list[Process], outcome: Outcome, kills: int, chance: random.Random) -> None:
-    """Kill at random moments, as far through the kills as the sweep is through its runs."""
+    """Kill at random moments, so that the last kill comes when nine tenths of the runs are done."""
     shards, done = Shards(runs), set[str]()
     while sum(outcome.kills.values()) < kills:
         for victim in victims:
             victim.keep()
-        ahead = sum(outcome.kills.values()) / kills > len(done) / outcome.runs
+        ahead = sum(outcome.kills.values()) / kills > len(done) / (0.9 * outcome.runs)
         time.sleep(chance.uniform(0.3, 1.5) if ahead else chance.uniform(0.0, 0.2))
         kind = chance.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
         outcome.kills[kind] += _kill_one(kind, runs, victims, chance)

@@ -243,10 +243,12 @@ def verdict_of(test: MeanTest | None, margin: float) -> RaceVerdict:
     Example:
         >>> str(verdict_of(MeanTest(0.02, 3, 1, low=-0.01, high=0.05), margin=0.005))
         'not shown to be worse'
+        >>> str(verdict_of(MeanTest(0.02, 3, 1, low=0.0003, high=0.04), margin=0.005))  # printed as 0.0
+        'not shown to be worse'
     """
     if test is None:
         return RaceVerdict.LEADER
-    if test.low is not None and test.low > 0:
+    if test.clear and test.mean > 0:
         return RaceVerdict.WORSE
     return RaceVerdict.EQUAL if test.high is not None and test.high <= margin else RaceVerdict.OPEN
 

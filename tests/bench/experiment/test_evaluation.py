@@ -23,7 +23,7 @@ from bench.experiment.runner import run_experiment
 from bench.results.predictions import pack_predictions, unpack_predictions
 from bench.results.recomputed_scores import METRICS, contradiction, split_scores
 from datasets_registry import ClassSet, EvalProtocol, EvalSplit, Sample
-from methods import Batch
+from methods import Batch, MethodError
 from methods.apex import APEX, ORACLE_GRID, APEXConfig
 from methods.vpt import VPT, VPTConfig
 from methods.zero_shot import ZeroShot, ZeroShotConfig
@@ -45,6 +45,16 @@ def split(labels: list[int], which: str = "new") -> EvalSplit:
 
 
 LOGITS = torch.tensor([[3.0, 1, 0, 0, 0], [1, 1, 0, 0, 0], [0, 0, 0, 0, 5], [0, 2, 1, 0, 0]])
+
+
+def test_batches_of_transposed_logits_are_refused() -> None:
+    class Turned(ZeroShot):
+        def classifier(self, classes: ClassSet) -> Any:
+            return lambda batch: torch.zeros(len(classes), batch)
+
+    method, sizes = Turned(tiny_backbone(), ZeroShotConfig(), torch.Generator()), [4, 3]
+    with pytest.raises(MethodError, match="3 to 4 columns"):
+        evaluate_split(method, split([0, 1, 2, 0, 1, 2, 0]), lambda: sizes)  # type: ignore[arg-type, return-value]
 
 
 def test_ranks_top_classes_and_scores_by_hand() -> None:
