@@ -106,7 +106,7 @@ def known_lines(view: OverviewView, measure: str) -> Markup:
     here, elsewhere = verdict.on_these(*_compared(verdict)), verdict.on_others(*_compared(verdict))
     parts = []
     if ends(here):
-        parts.append(_known("here", here, f"on {where(view, answer)}", certain=not verdict.one_training))
+        parts.append(_known("here", here, f"on {where(view, answer)}", alone=verdict.one_training))
     elif verdict.n_seeds and verdict.judgement_here.why:
         parts.append(Markup("Not known <b>here</b>: {}.").format(verdict.judgement_here.why))
     elif not verdict.n_seeds:
@@ -125,10 +125,10 @@ def known_lines(view: OverviewView, measure: str) -> Markup:
     return Markup(" ").join(filter(None, parts))
 
 
-def _known(place: str, test: MeanTest | None, on: str, *, certain: bool = True) -> Markup:
-    """The interval of the gain at a place, and whether it is sure; one training is never certain."""
-    if not certain:
-        return Markup("<b>{}</b>: {} (95 %) {}.").format(place.capitalize(), ends(test), on)
+def _known(place: str, test: MeanTest | None, on: str, *, alone: bool = False) -> Markup:
+    """The interval of the gain at a place, and whether it is sure, which trainings `alone`, with one seed, are not."""
+    if alone:
+        return Markup("<b>{}</b>: {} (95 %) for these trainings alone.").format(place.capitalize(), ends(test))
     sure = "Sure" if test is not None and test.clear else "Not sure"
     return Markup("{} <b>{}</b>: {} (95 %) {}.").format(sure, place, ends(test), on)
 
