@@ -351,7 +351,7 @@ def _complaint(problem: ErrorDetails) -> str:
     """A problem that pydantic found; of a key that does not exist, its name and the nearest one."""
     key = ".".join(map(str, problem["loc"]))
     if problem["type"] != "extra_forbidden":
-        return f"{key}: {problem['msg']}"
+        return f"{key}: {problem['msg']}" if key else problem["msg"].removeprefix("Value error, ")
     near = did_you_mean(
         key, [*CustomDataset.model_fields, *(f"columns.{name}" for name in ColumnNames.model_fields)], most=1
     )
