@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bench._util.words import counted
 from bench.errors import UsageError
 from bench.extensions.recommendation.request import RecommendRequest
+from bench.spec import DEMO_RECIPE
 
 if TYPE_CHECKING:
     from bench.extensions.recommendation.result import Recommendation
@@ -54,8 +55,9 @@ def recommend(dataset: str, *, progress: bool | Callable[[str], None] = True, **
         say(f"left out: {item.what}: {item.reason}")
     candidates = list(dict.fromkeys(spec.method for spec in possible.specs))
     request = replace(request, sweep=request.sweep.model_copy(update={"methods": candidates}))
+    trainings = " with short trainings (--recipe demo)" if request.sweep.recipe == DEMO_RECIPE else ""
     say(
-        f"Race of {counted(len(candidates), 'method')} on {len(plan.images)} labelled training images of "
+        f"Race of {counted(len(candidates), 'method')}{trainings} on {len(plan.images)} labelled training images of "
         f"{request.dataset}, at most {duration(request.budget)}; the test part is not used"
     )
     answer = Race(request, plan, say).run()
